@@ -147,7 +147,7 @@ def verify_artifact(folder: Path, kind: str | None = None) -> Manifest:
     ]
     if wrong:
         raise CorruptArtifactError(
-            f"{len(wrong)} of {len(manifest.files)} files differ from the manifest: {', '.join(wrong[:5])}.",
+            f"{len(wrong)} files differ from the manifest: {', '.join(wrong[:5])}.",
             where=str(folder),
             do="Bring the files back: intentflow checkout RUN",
         )

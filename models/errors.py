@@ -1,4 +1,4 @@
-"""Every error a user can cause: one named class each, all saying what, where, allowed and what to do.
+"""Every error a user can cause: a class each, saying what, where, what is allowed and what to do.
 
 The command line prints these without a traceback; any other exception is a bug and keeps its own.
 """
