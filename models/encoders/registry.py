@@ -1,0 +1,14 @@
+"""The item encoders by name."""
+
+from models.registry import Registry
+
+ENCODERS = Registry(
+    "item encoder",
+    {
+        "minilm": "models.encoders.minilm:MiniLM",
+        "sentence_t5": "models.encoders.sentence_t5:SentenceT5",
+        "qwen_vl": "models.encoders.qwen_vl:QwenVL",
+        "precomputed": "models.encoders.precomputed:Precomputed",
+    },
+    "docs/how-to/add-an-encoder.md",
+)

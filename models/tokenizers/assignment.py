@@ -1,0 +1,27 @@
+"""Items → semantic IDs."""
+
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import polars as pl
+from jaxtyping import Float
+
+from models.artifacts import Scalar
+
+
+class EmbeddedItems(Protocol):
+    """Item ids and their embeddings, row by row."""
+
+    @property
+    def item_ids(self) -> pl.Series: ...
+
+    @property
+    def values(self) -> Float[np.ndarray, "N D"]: ...
+
+
+def assign_semantic_ids(
+    embeddings: EmbeddedItems, tokenizer_folder: Path, folder: Path
+) -> dict[str, Scalar]:
+    """Write the semantic IDs of the items into ``folder``."""
+    raise NotImplementedError
