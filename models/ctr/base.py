@@ -1,0 +1,111 @@
+"""What every CTR model offers: a logit per impression, its training stages, request scoring."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import ClassVar, Literal
+
+import torch
+from jaxtyping import Float, Int
+from pydantic import PositiveInt
+from torch import Tensor, nn
+
+from models.data.batch import Batch
+from models.data.catalogue import Catalogue
+from models.settings import Settings
+
+
+class ModelConfig(Settings):
+    """Settings every model has; each model adds its own.
+
+    Attributes:
+        embedding_dim: Width of one id or field embedding.
+    """
+
+    embedding_dim: PositiveInt = 16
+
+
+@dataclass(slots=True)
+class Output:
+    """What a model predicts.
+
+    Attributes:
+        logit: Click logit of each impression.
+        intent: Predicted distribution over the similarity levels, where the model has one; a
+            single row when the candidates of one request were scored.
+    """
+
+    logit: Float[Tensor, " B"]
+    intent: Float[Tensor, "B n"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One stage of training: what is learnt, from which loss, at which rates.
+
+    Attributes:
+        name: What progress bars and curves call it.
+        loss: ``click`` is cross entropy on the label; ``intent_kl`` is D(y_int ‖ E_int), each
+            request counted once.
+        true_intent: The model reads y_int in place of its own estimate (DAIAN Eq. 20). Only
+            requests with a click take part, as others have none.
+        train: Prefixes of the parameters that learn; ``""`` is all of them.
+        lr_scale: Prefix to factor on the learning rate; the longest matching prefix counts.
+        epochs: Epochs at most; ``None`` takes the training's ``max_epochs``.
+        monitor: The validation figure that decides which epoch's weights are kept.
+    """
+
+    name: str
+    loss: Literal["intent_kl", "click"] = "click"
+    true_intent: bool = False
+    train: tuple[str, ...] = ("",)
+    lr_scale: Mapping[str, float] = field(default_factory=dict)
+    epochs: int | None = None
+    monitor: Literal["valid/auc", "valid/intent_kl"] = "valid/auc"
+
+
+class CTRModel(nn.Module, ABC):
+    """Base of all CTR models: the constructor takes the model's settings and the catalogue."""
+
+    config_type: ClassVar[type[ModelConfig]] = ModelConfig
+
+    def __init__(self, config: ModelConfig, catalogue: Catalogue) -> None:
+        super().__init__()
+        self.config: ModelConfig = config
+        self.spec = catalogue.spec
+
+    @abstractmethod
+    def predict(self, batch: Batch, *, true_intent: bool = False) -> Output:
+        """Return logits and what else the model predicts.
+
+        Args:
+            batch: Impressions.
+            true_intent: Read ``batch.intent`` in place of the model's estimate. It holds the
+                label: for pre-training only, never for scores.
+        """
+
+    def forward(self, batch: Batch) -> Float[Tensor, " B"]:
+        """Return the click logit of each impression."""
+        return self.predict(batch).logit
+
+    def stages(self) -> tuple[Stage, ...]:
+        """Return the stages of training, in order; one on all parameters unless overridden."""
+        return (Stage("joint"),)
+
+    def score_candidates(self, request: Batch, candidates: Int[Tensor, " C"]) -> Output:
+        """Return the logit of each candidate in one request.
+
+        This form repeats the request for every candidate; models whose user side does not depend
+        on the target override it and compute that side once.
+
+        Args:
+            request: A batch of one impression, whose target is ignored.
+            candidates: Item codes.
+        """
+        rows = torch.zeros_like(candidates, dtype=torch.long)
+        repeated = {
+            item.name: None if value is None else value[rows]
+            for item in fields(request)
+            for value in (getattr(request, item.name),)
+        }
+        return self.predict(replace(Batch(**repeated), target_item=candidates))
