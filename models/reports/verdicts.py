@@ -1,0 +1,139 @@
+"""The verdicts that gates write as JSON and pages show to people."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+
+class Verdict(BaseModel):
+    """Base of the verdicts: JSON-able, unknown keys are errors, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Check(Verdict):
+    """One expectation and how the data met it.
+
+    Attributes:
+        table: The canonical table looked at.
+        column: The column, or "" for the table as a whole.
+        expectation: What was expected, in plain words.
+        severity: "critical" stops the run, "warning" is listed.
+        passed: Whether the data meet it.
+        observed: What was seen, in plain words.
+        unexpected_count: Number of rows that do not meet it.
+        examples: Up to five of those rows or values.
+    """
+
+    table: str
+    column: str = ""
+    expectation: str
+    severity: Literal["critical", "warning"] = "critical"
+    passed: bool
+    observed: str = ""
+    unexpected_count: int = 0
+    examples: tuple[str, ...] = ()
+
+
+class ValidationVerdict(Verdict):
+    """Whether the tables may be used: ``passed`` unless a critical check failed."""
+
+    passed: bool
+    checks: tuple[Check, ...] = ()
+    rows: dict[str, int] = {}
+
+    @property
+    def critical(self) -> tuple[Check, ...]:
+        """The failed critical checks."""
+        return tuple(c for c in self.checks if not c.passed and c.severity == "critical")
+
+    @property
+    def warnings(self) -> tuple[Check, ...]:
+        """The failed checks that do not stop the run."""
+        return tuple(c for c in self.checks if not c.passed and c.severity == "warning")
+
+    @model_validator(mode="after")
+    def _passed_follows_from_checks(self) -> "ValidationVerdict":
+        if self.passed == bool(self.critical):
+            raise ValueError("passed must be false exactly when a critical check failed")
+        return self
+
+
+class DriftColumn(Verdict):
+    """One column compared between the reference and the current window.
+
+    Attributes:
+        name: The column.
+        group: "feature", "label", "intent", "semantic id", "score" or the like.
+        method: The distance or test.
+        statistic: Its value; None if it could not be computed.
+        threshold: Where drift begins.
+        drifted: Whether the statistic is past the threshold.
+        reference: The reference window in a few words ("mean 0.21").
+        current: The current window in a few words.
+    """
+
+    name: str
+    group: str
+    method: str
+    statistic: float | None
+    threshold: float
+    drifted: bool
+    reference: str = ""
+    current: str = ""
+
+
+class DriftVerdict(Verdict):
+    """Whether the current window differs from the reference window."""
+
+    drifted: bool
+    columns: tuple[DriftColumn, ...] = ()
+    reference_rows: int | None = None
+    current_rows: int | None = None
+    reasons: tuple[str, ...] = ()
+
+
+class MetricDifference(Verdict):
+    """One metric of challenger and champion on the same examples; None where it does not exist.
+
+    Attributes:
+        metric: "auc", "gauc", "log_loss" …
+        challenger: The challenger's value.
+        champion: The champion's value.
+        difference: Challenger minus champion.
+        low: Lower end of the 95 % interval of the difference (paired user bootstrap).
+        high: Upper end of it.
+        p: Two-sided bootstrap p-value.
+        higher_is_better: False for losses.
+    """
+
+    metric: str
+    challenger: float | None
+    champion: float | None = None
+    difference: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    higher_is_better: bool = True
+
+
+class Comparison(Verdict):
+    """Whether the challenger should take the champion's place, and why.
+
+    Attributes:
+        promote: The gate's decision.
+        reasons: One sentence a rule, in the order they were applied.
+        challenger: Name or version of the challenger.
+        champion: Name or version of the champion; None if there is none yet.
+        metrics: The metrics compared.
+        examples: Number of impressions both were scored on.
+        users: Number of their users.
+    """
+
+    promote: bool
+    reasons: tuple[str, ...]
+    challenger: str
+    champion: str | None = None
+    metrics: tuple[MetricDifference, ...] = ()
+    examples: int | None = None
+    users: int | None = None
