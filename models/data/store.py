@@ -1,0 +1,250 @@
+"""The example store: user timelines once, and per example a few integers that point into them.
+
+Nothing is read when a store is opened: its arrays are memory-mapped, and a batch is one vectorised
+gather. Files and their sizes: docs/reference/data.md.
+"""
+
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import polars as pl
+import torch
+from jaxtyping import Int, Int32, Int64, Shaped, UInt8
+from numpy.lib.stride_tricks import as_strided
+
+from models.artifacts import Scalar
+from models.data.batch import Batch
+from models.data.catalogue import FeatureSpec
+from models.data.example_settings import ExamplesConfig
+from models.data.vocabulary import UNKNOWN, Vocabularies
+from models.errors import ConfigError, CorruptArtifactError
+from models.files import write_text
+
+Split = Literal["train", "valid", "test"]
+SPLITS: tuple[Split, ...] = ("train", "valid", "test")
+STORE_FILE = "store.json"
+LAYOUT_VERSION = 1
+
+EXAMPLE_COLUMNS = {
+    "user": "<i4",
+    "target_item": "<i4",
+    "trigger_item": "<i4",
+    "time": "<i8",
+    "label": "|i1",
+    "request": "<i4",
+    "split": "|u1",
+    "history_start": "<i4",
+    "history_end": "<i4",
+    "impression": "<i8",
+}
+"""Per-example columns, and their types in the files."""
+OTHER_ARRAYS = {
+    "context_fields": "<i4",
+    "user_fields": "<i4",
+    "item_fields": "<i4",
+    "item_train_count": "<i4",
+    "event_item": "<i4",
+    "event_age_origin": "<i4",
+    "timeline_start": "<i8",
+    "timeline_end": "<i8",
+}
+_MAP_FROM_BYTES = 4096  # an array of no elements cannot be mapped, and a tiny one is no gain
+
+
+class Jagged(NamedTuple):
+    """Histories without padding: row ``i`` is ``values[offsets[i]:offsets[i + 1]]``."""
+
+    values: Int32[np.ndarray, " T"]
+    offsets: Int64[np.ndarray, " B1"]
+    age_s: Int32[np.ndarray, " T"]
+
+
+class ExampleStore:
+    """Examples in order of time, served as batches.
+
+    Attributes:
+        num_examples: Number of examples, all splits together.
+        user: User code of each example, distinct for every user. Codes from ``spec.num_users`` on
+            belong to users the train split does not have; `gather` gives them as unknown (1).
+        target_item: Item code.
+        trigger_item: Item code; 0 where there is no trigger.
+        time: UTC seconds.
+        label: 0 or 1.
+        request: 0 … number of requests - 1, in order of first appearance.
+        split: 0 train, 1 valid, 2 test.
+        history_start: First event of the history, an index into the events.
+        history_end: One past the last event of the history.
+        impression: The ``impression_id`` in the tables; a drawn negative has its positive's.
+        context_fields: Codes ``[N, Fc]``.
+        user_fields: Codes ``[users, Fu]``, by user code.
+        item_fields: Codes ``[num_items, Fi]``, by item code.
+        item_train_count: How often each item is a target in train, by item code.
+    """
+
+    user: Int32[np.ndarray, " N"]
+    target_item: Int32[np.ndarray, " N"]
+    trigger_item: Int32[np.ndarray, " N"]
+    time: Int64[np.ndarray, " N"]
+    label: Shaped[np.ndarray, " N"]
+    request: Int32[np.ndarray, " N"]
+    split: UInt8[np.ndarray, " N"]
+    history_start: Int32[np.ndarray, " N"]
+    history_end: Int32[np.ndarray, " N"]
+    impression: Int64[np.ndarray, " N"]
+    context_fields: Int32[np.ndarray, "N Fc"]
+    user_fields: Int32[np.ndarray, "U Fu"]
+    item_fields: Int32[np.ndarray, "I Fi"]
+    item_train_count: Int32[np.ndarray, " I"]
+
+    def __init__(self, folder: Path, facts: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+        self.folder = folder
+        self.spec = FeatureSpec.model_validate(facts["spec"])
+        self.config = ExamplesConfig.model_validate(facts["config"])
+        self.summary: dict[str, Scalar] = facts["summary"]
+        self.num_examples: int = facts["num_examples"]
+        self.num_requests: int = facts["num_requests"]
+        self._origin_s: int = facts["origin_s"]
+        for name, array in arrays.items():
+            setattr(self, name, array)
+        self._events: Int32[np.ndarray, " E"] = arrays["event_item"]
+        self._event_times: Int32[np.ndarray, " E"] = arrays["event_age_origin"]
+
+    @classmethod
+    def open(cls, folder: Path) -> "ExampleStore":
+        """Return the store in ``folder``, memory-mapped.
+
+        Raises:
+            CorruptArtifactError: a file is missing, cut short or of another layout.
+        """
+        try:
+            facts = json.loads((folder / STORE_FILE).read_text(encoding="utf-8"))
+            if facts["version"] != LAYOUT_VERSION:
+                raise ValueError(f"layout version {facts['version']}, expected {LAYOUT_VERSION}")
+            names = {**EXAMPLE_COLUMNS, **OTHER_ARRAYS}
+            arrays = {name: _read(folder, name, dtype) for name, dtype in names.items()}
+            if any(len(arrays[name]) != facts["num_examples"] for name in EXAMPLE_COLUMNS):
+                raise ValueError("columns of different lengths")
+            return cls(folder, facts, arrays)
+        except (OSError, ValueError, KeyError) as error:
+            raise CorruptArtifactError(
+                f"The example store cannot be opened: {str(error).splitlines()[0]}",
+                where=str(folder),
+                do="Run the pipeline again, or bring the run's files back: intentflow checkout RUN",
+            ) from None
+
+    def vocabularies(self) -> Vocabularies:
+        """Return the codes of all ids and values; read on first use."""
+        return self._vocabularies
+
+    @cached_property
+    def _vocabularies(self) -> Vocabularies:
+        return Vocabularies.load(self.folder)
+
+    @property
+    def item_ids(self) -> pl.Series:
+        """Code → original item id; null for codes 0 and 1."""
+        return self._vocabularies.item_ids
+
+    @property
+    def user_ids(self) -> pl.Series:
+        """Code → original user id; null for codes 0 and 1."""
+        return self._vocabularies.user_ids
+
+    def item_codes(self, item_ids: pl.Series) -> Int32[np.ndarray, " N"]:
+        """Return the codes of original item ids; 0 for null, 1 for unknown ones."""
+        return self._vocabularies.item_codes(item_ids)
+
+    def rows(self, split: Split) -> Int64[np.ndarray, " R"]:
+        """Return the rows of a split, in order of time."""
+        if split not in SPLITS:
+            raise ConfigError(f"There is no split {split!r}.", allowed=", ".join(SPLITS))
+        return np.flatnonzero(self.split == SPLITS.index(split))
+
+    def history_length(self, rows: Int[np.ndarray, " B"]) -> Int32[np.ndarray, " B"]:
+        """Return the number of events in the history of each row."""
+        return self.history_end[rows] - self.history_start[rows]
+
+    def gather(self, rows: Int[np.ndarray, " B"]) -> Batch:
+        """Return the examples at ``rows`` as one batch of int32 codes.
+
+        Histories are padded to the longest among ``rows``, and to one position at least.
+        """
+        start = self.history_start[rows]
+        lengths = self.history_end[rows] - start
+        width = max(int(lengths.max(initial=0)), 1)
+        mask = np.arange(width, dtype=np.int32) < lengths[:, None]  # B L
+        history = _windows(self._events, width)[start]  # B L
+        history *= mask
+        age = _windows(self._event_times, width)[start]  # B L
+        np.subtract((self.time[rows] - self._origin_s).astype(np.int32)[:, None], age, out=age)
+        age *= mask
+        user = self.user[rows]
+        known_user = np.where(user < self.spec.num_users, user, np.int32(UNKNOWN))
+        tensor = torch.from_numpy
+        return Batch(
+            user=tensor(known_user),
+            target_item=tensor(self.target_item[rows]),
+            trigger_item=tensor(self.trigger_item[rows]),
+            history=tensor(history),
+            history_mask=tensor(mask),
+            history_age_s=tensor(age),
+            user_fields=tensor(self.user_fields[user]),
+            context_fields=tensor(self.context_fields[rows]),
+            label=tensor(self.label[rows].astype(np.float32)),
+        )
+
+    def jagged(self, rows: Int[np.ndarray, " B"]) -> Jagged:
+        """Return the histories of ``rows`` without padding, oldest → newest."""
+        start = self.history_start[rows].astype(np.int64)
+        lengths = self.history_end[rows] - start
+        offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
+        np.cumsum(lengths, out=offsets[1:])
+        events = np.arange(offsets[-1]) + np.repeat(start - offsets[:-1], lengths)
+        now = np.repeat((self.time[rows] - self._origin_s).astype(np.int32), lengths)
+        return Jagged(self._events[events], offsets, now - self._event_times[events])
+
+    def timeline(self, user: int) -> tuple[Int32[np.ndarray, " T"], Int64[np.ndarray, " T"]]:
+        """Return all events of the user with this code: item codes and UTC seconds, in order."""
+        events = slice(int(self.timeline_start[user]), int(self.timeline_end[user]))
+        return self._events[events], self._event_times[events].astype(np.int64) + self._origin_s
+
+    timeline_start: Int64[np.ndarray, " U"]
+    timeline_end: Int64[np.ndarray, " U"]
+
+
+def write_store(
+    folder: Path,
+    facts: dict[str, Any],
+    arrays: dict[str, np.ndarray],
+    vocabularies: Vocabularies,
+) -> None:
+    """Write the files of a store into ``folder``, which the caller makes appear as a whole."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, dtype in {**EXAMPLE_COLUMNS, **OTHER_ARRAYS}.items():
+        np.save(_file(folder, name), np.ascontiguousarray(arrays[name], dtype), allow_pickle=False)
+    vocabularies.save(folder)
+    facts = {"version": LAYOUT_VERSION, **facts}
+    write_text(folder / STORE_FILE, json.dumps(facts, indent=1, sort_keys=True) + "\n")
+
+
+def _file(folder: Path, name: str) -> Path:
+    return folder / f"{name}.npy"
+
+
+def _read(folder: Path, name: str, dtype: str) -> np.ndarray:
+    path = _file(folder, name)
+    mapped = path.stat().st_size >= _MAP_FROM_BYTES
+    array = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
+    if array.dtype != np.dtype(dtype):
+        raise ValueError(f"{path.name} holds {array.dtype}, expected {np.dtype(dtype)}")
+    array.flags.writeable = False
+    return np.asarray(array)  # as a plain array: indexing a np.memmap costs more
+
+
+def _windows(events: Int32[np.ndarray, " E"], width: int) -> Int32[np.ndarray, "W L"]:
+    """Return a view of every ``width`` consecutive events; the files end in padding for it."""
+    step = events.strides[0]
+    return as_strided(events, (len(events) - width + 1, width), (step, step), writeable=False)
