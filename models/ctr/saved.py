@@ -1,0 +1,108 @@
+"""A trained model as a folder: weights and catalogue in safetensors, the rest in JSON."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from models.ctr.base import CTRModel
+from models.ctr.config import CTRConfig
+from models.ctr.registry import build_model
+from models.data.catalogue import Catalogue, FeatureSpec
+from models.errors import CorruptArtifactError, IncompatibleArtifactError
+
+WEIGHTS, CATALOGUE, DESCRIPTION = "weights.safetensors", "catalogue.safetensors", "model.json"
+
+
+class ModelDescription(BaseModel):
+    """What stands in ``model.json``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    config: CTRConfig
+    spec: FeatureSpec
+    seed: int
+    summary: dict[str, str | int | float | bool | None]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A trained model in evaluation mode, and what it was trained with.
+
+    Attributes:
+        model: The model, its weights restored.
+        config: Its configuration.
+        catalogue: The item tables it looks up.
+        metadata: ``seed``, and the ``summary`` of its training.
+    """
+
+    model: CTRModel
+    config: CTRConfig
+    catalogue: Catalogue
+    metadata: dict[str, Any]
+
+
+def save_model(
+    model: CTRModel, description: ModelDescription, catalogue: Catalogue, folder: Path
+) -> None:
+    """Write weights, catalogue and description into ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(_storable(model.state_dict()), folder / WEIGHTS)
+    tables = {
+        name: getattr(catalogue, name)
+        for name in ("item_fields", "content", "content_mean", "intent_edges")
+    }
+    save_file(
+        _storable({name: table for name, table in tables.items() if table is not None}),
+        folder / CATALOGUE,
+    )
+    (folder / DESCRIPTION).write_text(
+        description.model_dump_json(indent=2) + "\n", encoding="utf-8"
+    )
+
+
+def load_model(folder: Path) -> LoadedModel:
+    """Return the model at ``folder`` in evaluation mode, on the CPU.
+
+    Raises:
+        CorruptArtifactError: a file is missing or unreadable.
+        IncompatibleArtifactError: the weights are not those of the model described.
+    """
+    try:
+        text = (folder / DESCRIPTION).read_text(encoding="utf-8")
+        description = ModelDescription.model_validate_json(text)
+        tables, weights = load_file(folder / CATALOGUE), load_file(folder / WEIGHTS)
+    except (OSError, ValidationError, SafetensorError, json.JSONDecodeError) as error:
+        raise CorruptArtifactError(
+            f"This is no whole CTR model: {str(error).splitlines()[0]}",
+            where=str(folder),
+            allowed=f"a folder with {DESCRIPTION}, {CATALOGUE} and {WEIGHTS}",
+            do="Train the model again, or bring the run's files back: intentflow checkout RUN",
+        ) from None
+    catalogue = Catalogue(
+        spec=description.spec,
+        item_fields=tables["item_fields"],
+        content=tables.get("content"),
+        content_mean=tables.get("content_mean"),
+        intent_edges=tables.get("intent_edges"),
+    )
+    model = build_model(description.config, catalogue, description.seed)
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise IncompatibleArtifactError(
+            f"The weights do not fit {description.config.model!r}: {str(error).splitlines()[0]}",
+            where=str(folder / WEIGHTS),
+            do="Train the model again with this version of the library.",
+        ) from None
+    metadata = {"seed": description.seed, "summary": description.summary}
+    return LoadedModel(model.eval(), description.config, catalogue, metadata)
+
+
+def _storable(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
