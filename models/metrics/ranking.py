@@ -116,6 +116,26 @@ def auc(
     return ranking.auc(ones[ranking.order])
 
 
+def roc_curve(
+    labels: Shaped[ndarray, " N"], scores: Real[ndarray, " N"], points: int = 200
+) -> tuple[Float[ndarray, " P"], Float[ndarray, " P"]]:
+    """Return false and true positive rates from (0, 0) to (1, 1), thinned to about ``points``.
+
+    Nan throughout where one class is absent.
+    """
+    ranking = rank(labels, scores)
+    ends = np.append(ranking.starts, len(ranking.order))
+    clicks = np.concatenate([[0], np.cumsum(ranking.positive)])[ends]
+    others = ends - clicks
+    with np.errstate(invalid="ignore"):
+        true_rate = ((clicks[-1] - clicks) / clicks[-1])[::-1]
+        false_rate = ((others[-1] - others) / others[-1])[::-1]
+    travelled = (true_rate + false_rate) / 2
+    chosen = np.searchsorted(travelled, np.linspace(0, 1, points))
+    chosen = np.unique(np.append(np.minimum(chosen, len(ends) - 1), (0, len(ends) - 1)))
+    return false_rate[chosen], true_rate[chosen]
+
+
 def group_aucs(
     labels: Shaped[ndarray, " N"], scores: Real[ndarray, " N"], groups: Shaped[ndarray, " N"]
 ) -> GroupAUCs:
