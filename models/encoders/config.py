@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pydantic import PositiveInt
+from pydantic import Field, PositiveInt
 
 from models.settings import Settings
 
@@ -22,7 +22,7 @@ class EncoderConfig(Settings):
     """
 
     encoder: str
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = Field(default={})
     text: str | None = None
     separator: str = " | "
     shard_items: PositiveInt = 2048

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from pydantic import Field
+
 from models.settings import Settings
 
 
@@ -14,4 +16,4 @@ class TokenizerConfig(Settings):
     """
 
     tokenizer: str
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = Field(default={})

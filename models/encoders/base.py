@@ -1,0 +1,127 @@
+"""What an item encoder is."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol, Self
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from pydantic import BaseModel, ConfigDict, PositiveInt
+
+from models.settings import Settings, digest
+
+Advance = Callable[[int], object]
+
+
+class EncoderIdentity(BaseModel):
+    """What decides an embedding besides the item; stands in ``encoder.json``.
+
+    Attributes:
+        encoder: Registry name.
+        model: Name of the weights folder or file.
+        weights: SHA-256 over the weights, configuration and vocabulary files.
+        pooling: How token states become one vector.
+        dim: Width of the embedding.
+        dtype: Number format of the encoder; embeddings are always float32.
+        settings: Further settings that change the result (instruction, lengths, pixels).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    encoder: str
+    model: str
+    weights: str
+    pooling: str
+    dim: int
+    dtype: str
+    settings: dict[str, Any]
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the identity."""
+        return digest(self.model_dump())
+
+
+@dataclass(frozen=True, slots=True)
+class ItemContent:
+    """What an encoder sees of an item: its text (may be empty) and a readable image, if any."""
+
+    item_id: int | str
+    text: str
+    image: Path | None = None
+    image_hash: str | None = None
+
+    @property
+    def content_key(self) -> str | None:
+        """Hash of text and image bytes; ``None`` where the item has neither."""
+        if not self.text and self.image_hash is None:
+            return None
+        return digest([self.text, self.image_hash])
+
+
+class ComputeSettings(Settings):
+    """Where and how an encoder computes; only ``dtype`` can change what it returns.
+
+    Attributes:
+        device: ``auto`` takes a GPU where there is one.
+        dtype: ``auto`` takes bfloat16 where the hardware multiplies it natively, else float32.
+        token_budget: Tokens of one batch, padding included.
+    """
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    token_budget: PositiveInt = 4096
+
+    def torch_device(self) -> torch.device:
+        """Return the device to compute on."""
+        name = self.device
+        if name == "auto":
+            name = "cuda" if torch.cuda.is_available() else "cpu"
+        return torch.device(name)
+
+    def torch_dtype(self) -> torch.dtype:
+        """Return the number format to compute in."""
+        if self.dtype != "auto":
+            return torch.bfloat16 if self.dtype == "bfloat16" else torch.float32
+        return torch.bfloat16 if native_bfloat16(self.torch_device()) else torch.float32
+
+
+def native_bfloat16(device: torch.device) -> bool:
+    """Tell whether ``device`` has instructions that multiply bfloat16."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+class Encoder(Protocol):
+    """Turns item content into L2-normalised float32 vectors.
+
+    A row of NaN says: this item cannot be embedded; it is left out and reported.
+    """
+
+    settings_type: ClassVar[type[Settings]]
+    uses_images: ClassVar[bool]
+
+    @classmethod
+    def load(cls, settings: Any) -> Self:
+        """Return the encoder with its weights loaded, offline; settings of ``settings_type``."""
+        ...
+
+    @property
+    def identity(self) -> EncoderIdentity:
+        """What decides the embeddings besides the items."""
+        ...
+
+    def key(self, item: ItemContent) -> str | None:
+        """Return what the item's embedding depends on; equal keys share one embedding.
+
+        ``None`` says that there is nothing to embed.
+        """
+        ...
+
+    def encode(self, items: Sequence[ItemContent], advance: Advance) -> Float[np.ndarray, "N D"]:
+        """Return one vector per item, in order; ``advance(k)`` is told of every k items done."""
+        ...
