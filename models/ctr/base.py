@@ -104,8 +104,8 @@ class CTRModel(nn.Module, ABC):
         """
         rows = torch.zeros_like(candidates, dtype=torch.long)
         repeated = {
-            item.name: None if value is None else value[rows]
+            item.name: value[rows]
             for item in fields(request)
-            for value in (getattr(request, item.name),)
+            if (value := getattr(request, item.name)) is not None
         }
-        return self.predict(replace(Batch(**repeated), target_item=candidates))
+        return self.predict(replace(request, **(repeated | {"target_item": candidates})))

@@ -1,0 +1,174 @@
+"""DAIAN, Deep Adaptive Intent-Aware Network (Lv et al., Xianyu of Alibaba).
+
+Section 4 of the paper, equation by equation; what it leaves open: docs/models/daian.md.
+"""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from torch import Tensor
+
+from models.ctr.base import CTRModel, ModelConfig, Output, Stage
+from models.data.batch import Batch
+from models.data.catalogue import Catalogue
+from models.errors import ConfigError, TrainingError
+from models.intents.binning import centre_content, cosine, similarity_level
+from models.layers.attention import Normalisation, TargetAttention
+from models.layers.embedding import ItemEmbedding, UserEmbedding
+from models.layers.intent import DiverseIntent, IntentEstimator
+from models.layers.mlp import MLP, join
+from models.layers.similarity import AdaptiveShift, HybridEnhancer
+
+
+class DAIANConfig(ModelConfig):
+    """Settings of `DAIAN`; the first four switch its modules (Table 2).
+
+    Attributes:
+        uim: User intent modelling (4.1). Without it, the trigger alone asks the history.
+        die: Diverse intent extraction (4.2).
+        sein: Similarity-enhanced intent network (4.3).
+        three_stage: Pre-training of UIM and DIE (4.4).
+        head: Hidden layers of the head.
+        attention_hidden: Hidden units of the base DIN's activation unit.
+        normalisation: As in DIN.
+        dropout: Share of hidden units of the head and of UIM dropped in training.
+        heads: Heads of every multi-head attention.
+        intent_width: Width of E_imp and E_exp, over all heads.
+        uim_hidden: Hidden layers of UIM.
+        similarity_width: Width of U_sim, U_co_id and U_enh_sim.
+        explicit_from_level: Lowest level of likeness to the trigger in the explicit subsequence;
+            ``None`` takes the upper half of the levels.
+        uim_epochs: Epochs of stage 1 at most.
+        die_epochs: Epochs of stage 2.
+        uim_lr_scale: Factor on UIM's learning rate in stage 3 ("a smaller learning rate").
+    """
+
+    uim: bool = True
+    die: bool = True
+    sein: bool = True
+    three_stage: bool = True
+    head: tuple[PositiveInt, ...] = (512, 256, 128)
+    attention_hidden: PositiveInt = 128
+    normalisation: Normalisation = "none"
+    dropout: float = Field(0.0, ge=0.0, lt=1.0)
+    heads: PositiveInt = 4
+    intent_width: PositiveInt = 128
+    uim_hidden: tuple[PositiveInt, ...] = (128, 64)
+    similarity_width: PositiveInt = 32
+    explicit_from_level: NonNegativeInt | None = None
+    uim_epochs: PositiveInt = 5
+    die_epochs: PositiveInt = 1
+    uim_lr_scale: PositiveFloat = 0.1
+
+
+class DAIAN(CTRModel):
+    """The base DIN, joined by the user's diverse intents and an intent-aware similarity."""
+
+    config_type = DAIANConfig
+    content: Tensor
+    edges: Tensor
+
+    def __init__(self, config: DAIANConfig, catalogue: Catalogue) -> None:
+        super().__init__(config, catalogue)
+        self.settings = config
+        self._keep_content(catalogue)
+        dim, levels, hidden = config.embedding_dim, self.edges.numel() + 1, config.attention_hidden
+        wide, narrow = config.intent_width, config.similarity_width
+        start = config.explicit_from_level
+        self.explicit_from_level = levels // 2 if start is None else start
+        self.items = ItemEmbedding(catalogue, dim)
+        self.user = UserEmbedding(catalogue, dim)
+        width = self.items.width
+        self.attention = TargetAttention(width, hidden, config.normalisation)
+        inputs = self.user.width + 3 * width
+        if config.uim:
+            self.uim = IntentEstimator(catalogue, dim, config.uim_hidden, levels, config.dropout)
+            inputs += levels
+        if config.die:
+            self.die = DiverseIntent(width, levels if config.uim else 0, wide, config.heads)
+            inputs += 2 * wide
+        if config.sein:
+            self.enhancer = HybridEnhancer(width, levels, narrow, hidden)
+            inputs += narrow
+        if config.sein and config.die:
+            self.shift = AdaptiveShift(narrow, wide, hidden)
+        if self._pretrains_die:
+            self.die_head = MLP(2 * (wide + width), (hidden,), output=1)
+        self.head = MLP(inputs, config.head, output=1, dropout=config.dropout)
+
+    def stages(self) -> tuple[Stage, ...]:
+        """Return UIM's pre-training (Eq. 19), DIE's (Eq. 20) and the joint training (Eq. 21)."""
+        config = self.settings
+        if not (config.uim and config.three_stage):
+            return (Stage("joint"),)
+        uim = Stage("uim", "intent_kl", False, ("uim.",), {}, config.uim_epochs, "valid/intent_kl")
+        die = Stage("die", "click", True, ("die.", "die_head.", "items."), {}, config.die_epochs)
+        joint = Stage("joint", lr_scale={"uim.": config.uim_lr_scale})
+        return (uim, die, joint) if config.die else (uim, joint)
+
+    def predict(self, batch: Batch, *, true_intent: bool = False) -> Output:
+        """Return click logits and E_int; with ``true_intent``, what stage 2 fits: f(x, y_int)."""
+        return self._score(batch, batch.target_item, true_intent)
+
+    def score_candidates(self, request: Batch, candidates: Int[Tensor, " C"]) -> Output:
+        """Return the logit of each candidate, the user side computed once."""
+        return self._score(request, candidates, False)
+
+    def _score(self, batch: Batch, targets: Int[Tensor, " T"], true_intent: bool) -> Output:
+        target, trigger = self.items(targets), self.items(batch.trigger_item)
+        history, mask = self.items(batch.history), batch.history_mask
+        intent = self._intent(batch, true_intent)
+        intents: tuple[Tensor, ...] = ()
+        if self.settings.die:
+            alike = self._alike_to_trigger(batch)
+            intents = self.die(intent, trigger, target, history, mask=mask, alike=alike)
+        if true_intent:
+            return Output(self.die_head(join(*intents, target, trigger)).squeeze(-1), intent)
+        parts = [self.user(batch), target, trigger, self.attention(target, history, mask), intent]
+        if self.settings.sein:
+            similarity = self.enhancer(target, trigger, self._level(targets, batch.trigger_item))
+            parts.append(similarity)
+            intents = self.shift(similarity, *intents) if intents else ()
+        logit = self.head(join(*parts, *intents)).squeeze(-1)
+        return Output(logit, intent if self.settings.uim else None)
+
+    def _intent(self, batch: Batch, true_intent: bool) -> Float[Tensor, "B n"]:
+        """Return E_int, y_int in its place, or nothing to concatenate without UIM."""
+        if not self.settings.uim:
+            return torch.zeros(batch.size, 0, device=batch.user.device)
+        if not true_intent:
+            return self.uim(batch).exp()
+        if batch.intent is None or not self._pretrains_die:
+            raise TrainingError(
+                "Stage 2 needs y_int in the batch, and a model with UIM, DIE and three_stage.",
+                do="Attach the intent labels first: IntentLabels.attach(batch, requests).",
+            )
+        return batch.intent
+
+    def _keep_content(self, catalogue: Catalogue) -> None:
+        content, mean, edges = catalogue.content, catalogue.content_mean, catalogue.intent_edges
+        if content is None or mean is None or edges is None:
+            raise ConfigError(
+                "DAIAN needs item embeddings and intent levels, and the catalogue has none.",
+                where="model: daian",
+                allowed="a catalogue made with content and intents",
+                do="Run embed_items and bin_intents first, or train DIN, which needs neither.",
+            )
+        self.register_buffer("content", centre_content(content, mean), persistent=False)
+        self.register_buffer("edges", edges, persistent=False)
+
+    def _level(self, targets: Int[Tensor, " T"], trigger: Int[Tensor, " B"]) -> Int[Tensor, " T"]:
+        """Return the level of M_sim (Eq. 12); -1 where either item has no content."""
+        left, right = self.content[targets.long()], self.content[trigger.long()]  # T C, B C
+        known = left.any(-1) & right.any(-1)
+        level = similarity_level(cosine(left, right.expand_as(left)), self.edges)
+        return torch.where(known, level, -1)
+
+    def _alike_to_trigger(self, batch: Batch) -> Bool[Tensor, "B L"]:
+        """Return which behaviours are as like the trigger as the explicit subsequence asks."""
+        trigger = self.content[batch.trigger_item.long()]  # B C
+        history = F.embedding(batch.history, self.content)  # B L C
+        similarity = torch.matmul(history, trigger[..., None]).squeeze(-1)
+        alike = similarity_level(similarity, self.edges) >= self.explicit_from_level
+        return alike & trigger.any(-1, keepdim=True)

@@ -1,0 +1,66 @@
+"""DIN, Deep Interest Network (Zhou et al., KDD 2018, arXiv:1706.06978).
+
+Differs: ReLU for Dice, and the trigger item is one more input; see docs/models/din.md.
+"""
+
+from jaxtyping import Int
+from pydantic import Field, PositiveInt
+from torch import Tensor
+
+from models.ctr.base import CTRModel, ModelConfig, Output
+from models.data.batch import Batch
+from models.data.catalogue import Catalogue
+from models.layers.attention import Normalisation, TargetAttention
+from models.layers.embedding import ItemEmbedding, UserEmbedding
+from models.layers.mlp import MLP, join
+
+
+class DINConfig(ModelConfig):
+    """Settings of `DIN`.
+
+    Attributes:
+        head: Hidden layers of the head.
+        attention_hidden: Hidden units of the activation unit.
+        normalisation: What turns attention scores into weights.
+        use_trigger: Whether the trigger item is an input.
+        dropout: Share of the head's hidden units dropped in training.
+    """
+
+    head: tuple[PositiveInt, ...] = (512, 256, 128)
+    attention_hidden: PositiveInt = 128
+    normalisation: Normalisation = "none"
+    use_trigger: bool = True
+    dropout: float = Field(0.0, ge=0.0, lt=1.0)
+
+
+class DIN(CTRModel):
+    """Interest in the target is the history, weighed by what the target activates in it."""
+
+    config_type = DINConfig
+
+    def __init__(self, config: DINConfig, catalogue: Catalogue) -> None:
+        super().__init__(config, catalogue)
+        self.use_trigger = config.use_trigger
+        self.items = ItemEmbedding(catalogue, config.embedding_dim)
+        self.user = UserEmbedding(catalogue, config.embedding_dim)
+        width = self.items.width
+        self.attention = TargetAttention(width, config.attention_hidden, config.normalisation)
+        inputs = self.user.width + (3 if config.use_trigger else 2) * width
+        self.head = MLP(inputs, config.head, output=1, dropout=config.dropout)
+
+    def predict(self, batch: Batch, *, true_intent: bool = False) -> Output:
+        """Return the click logits; DIN models no intent and ignores ``true_intent``."""
+        return self._score(batch, batch.target_item)
+
+    def score_candidates(self, request: Batch, candidates: Int[Tensor, " C"]) -> Output:
+        """Return the logit of each candidate, the user side computed once."""
+        return self._score(request, candidates)
+
+    def _score(self, batch: Batch, targets: Int[Tensor, " T"]) -> Output:
+        target = self.items(targets)  # T D
+        history = self.items(batch.history)  # B L D
+        interest = self.attention(target, history, batch.history_mask)  # T D
+        parts = [self.user(batch), target, interest]
+        if self.use_trigger:
+            parts.append(self.items(batch.trigger_item))
+        return Output(self.head(join(*parts)).squeeze(-1))

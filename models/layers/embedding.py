@@ -1,0 +1,111 @@
+"""Embeddings of items (id ⊕ side fields), users and context (DAIAN Eq. 2–3)."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from models.data.batch import Batch
+from models.data.catalogue import Catalogue, Field
+
+INITIAL_SCALE = 0.01
+
+
+class IdEmbedding(nn.Embedding):
+    """A table whose row 0 (padding, none) is zero and stays so, and whose row 1 starts at zero.
+
+    Row 1 stands for unknown ids: until training meets some, zero says nothing about them.
+
+    Args:
+        size: Number of codes.
+        dim: Width.
+    """
+
+    def __init__(self, size: int, dim: int) -> None:
+        super().__init__(max(size, 2), dim, padding_idx=0)
+
+    def reset_parameters(self) -> None:
+        """Draw the initial weights."""
+        nn.init.normal_(self.weight, std=INITIAL_SCALE)
+        with torch.no_grad():
+            self.weight[:2] = 0.0
+
+
+class FieldEmbedding(nn.Module):
+    """All categorical fields of one entity in one table: a single lookup for all of them.
+
+    Code 0 (missing) of every field is row 0 of the table, which is zero and stays so.
+
+    Args:
+        spec: The fields and their sizes.
+        dim: Width of one field's embedding.
+    """
+
+    offsets: Tensor
+
+    def __init__(self, spec: Sequence[Field], dim: int) -> None:
+        super().__init__()
+        starts = [0]
+        for one in spec:
+            starts.append(starts[-1] + one.size - 1)
+        self.width = dim * len(spec)
+        self.register_buffer("offsets", torch.tensor(starts[:-1]), persistent=False)
+        self.table = IdEmbedding(starts[-1] + 1, dim) if spec else None
+
+    def forward(self, codes: Int[Tensor, "*shape F"]) -> Float[Tensor, "*shape D"]:
+        """Return the embeddings of all fields, side by side."""
+        if self.table is None:
+            return torch.zeros(codes.shape, device=codes.device)
+        return self.table((codes + self.offsets) * (codes > 0)).flatten(-2)
+
+
+class ItemEmbedding(nn.Module):
+    """Item id ⊕ side fields (Eq. 3); the side fields are looked up by item code.
+
+    Args:
+        catalogue: Sizes, and the side-field codes of every item.
+        dim: Width of the id's embedding, and of each field's.
+    """
+
+    item_fields: Tensor
+
+    def __init__(self, catalogue: Catalogue, dim: int) -> None:
+        super().__init__()
+        self.ids = IdEmbedding(catalogue.spec.num_items, dim)
+        self.fields = FieldEmbedding(catalogue.spec.item_fields, dim)
+        self.width = dim + self.fields.width
+        self.register_buffer("item_fields", catalogue.item_fields, persistent=False)
+
+    def forward(self, items: Int[Tensor, "*shape"]) -> Float[Tensor, "*shape D"]:
+        """Return the embedding of each item code; zeros for code 0."""
+        ids = self.ids(items)
+        if self.fields.table is None:
+            return ids
+        return torch.cat([ids, self.fields(self.item_fields[items.long()])], dim=-1)
+
+
+class UserEmbedding(nn.Module):
+    """User id ⊕ profile fields ⊕ context fields: what a request says besides items.
+
+    Args:
+        catalogue: Sizes.
+        dim: Width of the id's embedding, and of each field's.
+        context: Whether the context fields take part.
+    """
+
+    def __init__(self, catalogue: Catalogue, dim: int, *, context: bool = True) -> None:
+        super().__init__()
+        self.ids = IdEmbedding(catalogue.spec.num_users, dim)
+        self.fields = FieldEmbedding(catalogue.spec.user_fields, dim)
+        self.context = FieldEmbedding(catalogue.spec.context_fields if context else (), dim)
+        self.width = dim + self.fields.width + self.context.width
+
+    def forward(self, batch: Batch) -> Float[Tensor, "B D"]:
+        """Return one vector per impression."""
+        parts = [self.ids(batch.user)]
+        if self.fields.table is not None:
+            parts.append(self.fields(batch.user_fields))
+        if self.context.table is not None:
+            parts.append(self.context(batch.context_fields))
+        return torch.cat(parts, dim=-1)

@@ -1,0 +1,46 @@
+"""Gates that scale a representation: PEPNet's Gate NU and DAIAN's shifting unit (Eq. 15–16)."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from models.layers.mlp import MLP, join
+
+
+class GateNU(nn.Module):
+    """PEPNet's gate neural unit: 2·sigmoid of a two-layer network, so each factor is in (0, 2).
+
+    Args:
+        inputs: Input width.
+        hidden: Hidden units.
+        outputs: Width of what is scaled.
+    """
+
+    def __init__(self, inputs: int, hidden: int, outputs: int) -> None:
+        super().__init__()
+        self.network = MLP(inputs, (hidden,), outputs)
+
+    def forward(self, inputs: Float[Tensor, "B I"]) -> Float[Tensor, "B O"]:
+        """Return the factors."""
+        return 2.0 * torch.sigmoid(self.network(inputs))
+
+
+class ShiftingUnit(nn.Module):
+    """Shifting unit SU (DAIAN Eq. 15–16): an MLP, then a Gate NU.
+
+    Args:
+        similarity: Width of the enhanced similarity.
+        intent: Width of the intent representation, and of the factors.
+        hidden: Hidden units of the MLP and of the gate.
+    """
+
+    def __init__(self, similarity: int, intent: int, hidden: int) -> None:
+        super().__init__()
+        self.mlp = MLP(similarity + intent, (hidden,))
+        self.gate = GateNU(hidden, hidden, intent)
+
+    def forward(
+        self, similarity: Float[Tensor, "#B S"], intent: Float[Tensor, "#B E"]
+    ) -> Float[Tensor, "B E"]:
+        """Return δ; no gradient reaches ``intent`` through it."""
+        return self.gate(self.mlp(join(similarity, intent.detach())))

@@ -1,0 +1,59 @@
+"""A stage's figures on the validation rows, after every epoch."""
+
+import math
+
+import numpy as np
+import torch
+from jaxtyping import Int
+
+from models.ctr.base import CTRModel, Stage
+from models.data.examples import ExampleStore
+from models.intents.labels import IntentLabels
+from models.metrics.ranking import auc, log_loss
+from models.training.stages import intent_divergence, stage_batch
+
+BATCH_SIZE = 8192
+
+
+def validate_stage(
+    stage: Stage,
+    model: CTRModel,
+    store: ExampleStore,
+    intents: IntentLabels | None,
+    rows: Int[np.ndarray, " R"],
+) -> dict[str, float | None]:
+    """Return ``valid/auc`` and ``valid/log_loss``, or ``valid/intent_kl``; ``None`` if undefined.
+
+    Args:
+        stage: Its loss decides the figures.
+        model: Put in evaluation mode for the time of the call.
+        store: The example store.
+        intents: The intent labels, where the stage reads them.
+        rows: Validation rows of the stage.
+    """
+    if not rows.size:
+        return {stage.monitor: None}
+    device = next(model.parameters()).device
+    model.eval()
+    collected = []
+    with torch.inference_mode():
+        for start in range(0, len(rows), BATCH_SIZE):
+            chunk = rows[start : start + BATCH_SIZE]
+            batch = stage_batch(stage, store, intents, chunk).to(device)
+            output = model.predict(batch, true_intent=stage.true_intent)
+            value = output.logit if stage.loss == "click" else intent_divergence(output, batch)
+            collected.append(value.double().cpu().numpy())
+    model.train()
+    values = np.concatenate(collected)
+    if stage.loss == "intent_kl":
+        return {"valid/intent_kl": _defined(values.mean())}
+    labels = np.asarray(store.label)[rows]
+    probabilities = 1.0 / (1.0 + np.exp(-values))
+    return {
+        "valid/auc": _defined(auc(labels, values)),
+        "valid/log_loss": _defined(log_loss(labels, probabilities)),
+    }
+
+
+def _defined(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
