@@ -18,8 +18,9 @@ from numpy.lib.stride_tricks import as_strided
 from models.artifacts import Scalar
 from models.data.batch import Batch
 from models.data.catalogue import FeatureSpec
+from models.data.codes import UNKNOWN
 from models.data.example_settings import ExamplesConfig
-from models.data.vocabulary import UNKNOWN, Vocabularies
+from models.data.vocabulary import Vocabularies
 from models.errors import ConfigError, CorruptArtifactError
 from models.files import write_text
 
@@ -47,7 +48,7 @@ OTHER_ARRAYS = {
     "item_fields": "<i4",
     "item_train_count": "<i4",
     "event_item": "<i4",
-    "event_age_origin": "<i4",
+    "event_time": "<i4",
     "timeline_start": "<i8",
     "timeline_end": "<i8",
 }
@@ -110,7 +111,7 @@ class ExampleStore:
         for name, array in arrays.items():
             setattr(self, name, array)
         self._events: Int32[np.ndarray, " E"] = arrays["event_item"]
-        self._event_times: Int32[np.ndarray, " E"] = arrays["event_age_origin"]
+        self._event_times: Int32[np.ndarray, " E"] = arrays["event_time"]
 
     @classmethod
     def open(cls, folder: Path) -> "ExampleStore":

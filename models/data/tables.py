@@ -122,16 +122,14 @@ def _file(folder: Path, name: str) -> Path:
 
 def _check_same_type(column: str, home: pl.DataFrame, tables: Tables) -> None:
     expected = home.schema[column]
-    uses: list[tuple[TableName, str]] = [
-        (name, column) for name in TABLES if column in tables.table(name).columns
-    ]
-    uses += [("impressions", "trigger_item_id")] if column == "item_id" else []
-    for name, used in uses:
-        found = tables.table(name).schema[used]
-        if found not in (expected, pl.Null):
-            raise SchemaError(
-                f"Column {used!r} of table {name!r} has type {found}, elsewhere {expected}.",
-                where=f"table {name}, column {used}",
-                allowed=f"one type for {column} in every table: Int64 or String",
-                do="Convert the column in the data set's adapter.",
-            )
+    for name in TABLES:
+        columns = [column, "trigger_item_id"] if column == "item_id" else [column]
+        for used in columns:
+            found = tables.table(name).schema.get(used, expected)
+            if found not in (expected, pl.Null):
+                raise SchemaError(
+                    f"Column {used!r} of table {name!r} has type {found}, elsewhere {expected}.",
+                    where=f"table {name}, column {used}",
+                    allowed=f"one type for {column} in every table: Int64 or String",
+                    do="Convert the column in the data set's adapter.",
+                )

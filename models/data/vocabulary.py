@@ -15,14 +15,13 @@ from jaxtyping import Int32
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from models.data.catalogue import FeatureSpec, Field
+from models.data.codes import FIRST, MISSING, UNKNOWN, codes_of
 from models.data.example_settings import ExamplesConfig
 from models.errors import CorruptArtifactError, RequestError
 from models.files import write_text
 
 Side = Literal["user", "item", "context"]
 Value = bool | int | str
-MISSING, UNKNOWN, FIRST = 0, 1, 2
-
 VOCABULARY_FILE, ITEMS_FILE, USERS_FILE = (
     "vocabularies.json",
     "item_ids.parquet",
@@ -70,18 +69,7 @@ class FieldVocabulary(BaseModel):
             return MISSING
         if self.edges is not None:
             return FIRST + int(np.searchsorted(self.edges, float(value), "right"))
-        return self._code_of.get(value, UNKNOWN)
-
-
-def codes_of(column: pl.Series, known: pl.Series) -> Int32[np.ndarray, " N"]:
-    """Return 0 where ``column`` is null, else 2 + the position in ``known``, else 1."""
-    table = pl.DataFrame({"value": known, "code": np.arange(FIRST, FIRST + len(known), dtype="i4")})
-    codes = (
-        pl.DataFrame({"value": column})
-        .join(table, on="value", how="left", maintain_order="left")
-        .select(pl.when(pl.col("value").is_null()).then(MISSING).otherwise(pl.col("code")))
-    )
-    return codes.to_series().fill_null(UNKNOWN).cast(pl.Int32).to_numpy()
+        return _look_up(self._code_of, value, text=isinstance(next(iter(self.values), None), str))
 
 
 class _Stored(BaseModel):
@@ -150,11 +138,11 @@ class Vocabularies:
 
     def item_code(self, item_id: Value | None) -> int:
         """Return an item's code: 0 for none, 1 for an item that is not in the catalogue."""
-        return _look_up(self._item_code, item_id, self.known_items.dtype)
+        return _look_up(self._item_code, item_id, text=self.known_items.dtype == pl.String)
 
     def user_code(self, user_id: Value | None) -> int:
         """Return a user's code: 0 for none, 1 for a user that is not in the train split."""
-        return _look_up(self._user_code, user_id, self.known_users.dtype)
+        return _look_up(self._user_code, user_id, text=self.known_users.dtype == pl.String)
 
     def item_codes(self, item_ids: pl.Series) -> Int32[np.ndarray, " N"]:
         """Return the code of every id; 0 for null, 1 for ids that are not in the catalogue."""
@@ -211,11 +199,11 @@ def _by_code(known: pl.Series, name: str) -> pl.Series:
     return pl.concat([pl.Series(name, [None, None], dtype=known.dtype), known.rename(name)])
 
 
-def _look_up(codes: Mapping[Value, int], value: Value | None, dtype: pl.DataType) -> int:
+def _look_up(codes: Mapping[Value, int], value: Value | None, *, text: bool) -> int:
     """Return the code of an id, which JSON may have turned from a number to text or back."""
     if value is None:
         return MISSING
-    if dtype == pl.String:
+    if text:
         return codes.get(str(value), UNKNOWN)
     try:
         return codes.get(int(value), UNKNOWN)
