@@ -1,0 +1,128 @@
+"""Reads and checks every configuration of a run before anything of it starts."""
+
+from pathlib import Path
+from typing import Any
+
+from models.ctr.config import CTRConfig
+from models.ctr.registry import MODELS
+from models.data.datasets.registry import DATASETS, DatasetConfig
+from models.encoders.config import EncoderConfig
+from models.encoders.registry import ENCODERS
+from models.intents.config import IntentConfig
+from models.registry import Registry
+from models.settings import Settings, config_path, parse_settings, read_yaml
+from models.tokenizers.config import TokenizerConfig
+from models.tokenizers.registry import TOKENIZERS
+from steps.adapters.settings import DriftConfig, ReleaseConfig, ValidationConfig
+from steps.adapters.workspace import configs_folder
+
+FORMS: dict[str, type[Settings]] = {
+    "datasets": DatasetConfig,
+    "validation": ValidationConfig,
+    "encoders": EncoderConfig,
+    "intents": IntentConfig,
+    "tokenizers": TokenizerConfig,
+    "models": CTRConfig,
+    "drift": DriftConfig,
+    "release": ReleaseConfig,
+}
+# The key that names the component, its registry, and what the component calls its settings form.
+COMPONENTS: dict[str, tuple[str, Registry, str]] = {
+    "datasets": ("adapter", DATASETS, "settings_type"),
+    "encoders": ("encoder", ENCODERS, "settings_type"),
+    "tokenizers": ("tokenizer", TOKENIZERS, "settings_type"),
+    "models": ("model", MODELS, "config_type"),
+}
+
+
+class RunConfig(Settings):
+    """The ``parameters`` of a pipeline file: the name of a configuration for each part.
+
+    Attributes:
+        dataset: A file of ``configs/datasets``; it also names the line of releases.
+        encoder: A file of ``configs/encoders``.
+        intents: A file of ``configs/intents``.
+        tokenizer: A file of ``configs/tokenizers``.
+        model: A file of ``configs/models``, the challenger.
+        baseline: A file of ``configs/models`` that the evaluation is relative to.
+        validation: A file of ``configs/validation``.
+        drift: A file of ``configs/drift``.
+        release: A file of ``configs/release``.
+        bootstrap: Resamples of the users behind every confidence interval.
+        seed: Where all randomness comes from.
+    """
+
+    dataset: str = "movielens_latest_small"
+    encoder: str = "minilm"
+    intents: str = "default"
+    tokenizer: str = "rqvae"
+    model: str = "daian"
+    baseline: str = "din"
+    validation: str = "default"
+    drift: str = "default"
+    release: str = "default"
+    bootstrap: int = 200
+    seed: int = 1
+
+
+class RunFile(Settings):
+    """A file of ``configs/pipelines``: our parameters and the keys ZenML reads."""
+
+    parameters: RunConfig = RunConfig()
+    enable_cache: bool | None = None
+    run_name: str | None = None
+    tags: list[str] | None = None
+    extra: dict[str, Any] | None = None
+    settings: dict[str, Any] | None = None
+    retry: dict[str, Any] | None = None
+    steps: dict[str, Any] | None = None
+
+
+class Plan(Settings):
+    """Every setting of a run, checked, as the plain values that steps and cache keys can hold."""
+
+    line: str
+    dataset: dict[str, Any]
+    encoder: dict[str, Any]
+    intents: dict[str, Any]
+    tokenizer: dict[str, Any]
+    model: dict[str, Any]
+    baseline: dict[str, Any]
+    validation: dict[str, Any]
+    drift: dict[str, Any]
+    release: dict[str, Any]
+
+
+def plan_run(config: RunConfig) -> Plan:
+    """Return all settings ``config`` names; raise `ConfigError` for the first that is wrong."""
+    configs = configs_folder()
+    return Plan(
+        line=Path(config.dataset).stem,
+        dataset=resolve("datasets", config.dataset, configs),
+        encoder=resolve("encoders", config.encoder, configs),
+        intents=resolve("intents", config.intents, configs),
+        tokenizer=resolve("tokenizers", config.tokenizer, configs),
+        model=resolve("models", config.model, configs),
+        baseline=resolve("models", config.baseline, configs),
+        validation=resolve("validation", config.validation, configs),
+        drift=resolve("drift", config.drift, configs),
+        release=resolve("release", config.release, configs),
+    )
+
+
+def resolve(kind: str, name: str, configs: Path) -> dict[str, Any]:
+    """Return ``configs/<kind>/<name>.yaml`` as plain values with every default filled in."""
+    path = config_path(kind, name, configs)
+    values = parse_settings(FORMS[kind], read_yaml(path), str(path)).model_dump(mode="json")
+    if kind in COMPONENTS:
+        key, registry, form = COMPONENTS[kind]
+        component = registry[values[key]]
+        own = parse_settings(getattr(component, form), values["settings"], f"{path}, settings")
+        values["settings"] = own.model_dump(mode="json")
+    return values
+
+
+def check_file(path: Path) -> Plan:
+    """Return the plan of a pipeline file; ZenML itself would ignore a misspelt key silently."""
+    file = parse_settings(RunFile, read_yaml(path), str(path))
+    return plan_run(file.parameters)

@@ -1,0 +1,54 @@
+"""What a run tells ZenML about itself, silently nothing where no run is going on."""
+
+from typing import Any
+
+from models.errors import ReleaseError
+
+
+def run_name() -> str:
+    """Return the name of the run the current step belongs to.
+
+    Raises:
+        ReleaseError: no run is going on.
+    """
+    from zenml import get_step_context
+
+    try:
+        return get_step_context().pipeline_run.name
+    except RuntimeError:
+        raise ReleaseError(
+            "This step records a run, and none is going on.",
+            do="Call it from a pipeline, or call the library function it wraps.",
+        ) from None
+
+
+def record(metadata: dict[str, Any]) -> None:
+    """Add ``metadata`` to the current step's in ZenML; outside a run this does nothing."""
+    from zenml import get_step_context, log_metadata
+
+    try:
+        get_step_context()
+    except RuntimeError:
+        return
+    log_metadata(metadata)
+
+
+def name_model(name: str) -> None:
+    """Let the pipeline being composed make versions of the ZenML model ``name``."""
+    from zenml import Model
+    from zenml.pipelines.compilation_context import PipelineCompilationContext
+
+    context = PipelineCompilationContext.get()
+    if context is not None:
+        context.pipeline.configure(model=Model(name=name))
+
+
+def all_cached(besides: frozenset[str]) -> bool:
+    """Tell whether every step of the current run, ``besides`` some, was answered from the cache."""
+    from zenml import get_step_context
+    from zenml.enums import ExecutionStatus
+
+    steps = get_step_context().pipeline_run.steps
+    return all(
+        step.status == ExecutionStatus.CACHED for name, step in steps.items() if name not in besides
+    )

@@ -1,0 +1,50 @@
+"""Step: the newest window against the reference, by Evidently."""
+
+from typing import Annotated, Any
+
+from zenml import step
+
+from models.artifacts import ArtifactRef
+from models.assessment.windows import drift_windows
+from models.settings import parse_settings
+from steps.adapters import caching
+from steps.adapters.drift_config import DriftConfig
+from steps.adapters.evidently import report_drift as report
+from steps.adapters.workspace import local, produce, state_folder
+
+
+@step(cache_policy=caching.on("drift_code"))
+def report_drift(
+    model: ArtifactRef,
+    examples: ArtifactRef,
+    intents: ArtifactRef,
+    semantic_ids: ArtifactRef,
+    tables: ArtifactRef,
+    dataset: dict[str, Any],
+    settings: dict[str, Any],
+    line: str,
+) -> Annotated[ArtifactRef, "drift"]:
+    """Return which features, labels, intents, codes and scores moved since the reference."""
+    config = parse_settings(DriftConfig, settings, "drift")
+    parents = {
+        "model": model,
+        "examples": examples,
+        "intents": intents,
+        "semantic_ids": semantic_ids,
+        "tables": tables,
+    }
+    days = dataset["current_window_days"]
+
+    def write(folder: Any) -> Any:
+        folders = {role: local(ref) for role, ref in parents.items()}
+        reference, current = drift_windows(folders, current_days=days, max_rows=config.max_rows)
+        workspace = state_folder() / "evidently"
+        return report(reference, current, config, folder, workspace, line)
+
+    return produce(
+        "drift",
+        write,
+        config={"drift": settings, "current_window_days": days},
+        parents=parents,
+        library=caching.drift_code(),
+    )

@@ -1,0 +1,29 @@
+"""Step: content embeddings to an item tokenizer."""
+
+from typing import Annotated, Any
+
+from zenml import step
+
+from models.artifacts import ArtifactRef
+from models.encoders.embeddings import load_embeddings
+from models.settings import parse_settings
+from models.tokenizers.config import TokenizerConfig
+from models.tokenizers.fit import train_tokenizer as fit
+from steps.adapters import caching
+from steps.adapters.workspace import local, produce
+
+
+@step(cache_policy=caching.on("tokenizer_code"))
+def train_tokenizer(
+    embeddings: ArtifactRef, settings: dict[str, Any], seed: int
+) -> Annotated[ArtifactRef, "tokenizer"]:
+    """Return the tokenizer fitted to the item embeddings."""
+    config = parse_settings(TokenizerConfig, settings, "tokenizer")
+    values = load_embeddings(local(embeddings)).values
+    return produce(
+        "tokenizer",
+        lambda folder: fit(values, config, folder, seed=seed),
+        config={"tokenizer": settings, "seed": seed},
+        parents={"embeddings": embeddings},
+        library=caching.tokenizer_code(),
+    )

@@ -1,0 +1,31 @@
+"""Step: Great Expectations suites over the canonical tables."""
+
+from typing import Annotated, Any
+
+from zenml import step
+
+from models.artifacts import ArtifactRef
+from models.data.datasets.registry import DatasetConfig
+from models.data.tables import read_tables
+from models.settings import parse_settings
+from steps.adapters import caching
+from steps.adapters.great_expectations import ValidationConfig, require_valid, validate_tables
+from steps.adapters.workspace import local, produce
+
+
+@step(cache_policy=caching.on("validation_code"))
+def validate(
+    tables: ArtifactRef, dataset: dict[str, Any], settings: dict[str, Any]
+) -> Annotated[ArtifactRef, "validation"]:
+    """Return the verdict on the tables; a failed critical expectation ends the run here."""
+    config = parse_settings(ValidationConfig, settings, "validation")
+    examples = parse_settings(DatasetConfig, dataset, "dataset").examples
+    verdict = produce(
+        "validation",
+        lambda folder: validate_tables(read_tables(local(tables)), examples, config, folder),
+        config={"validation": settings, "examples": examples.model_dump(mode="json")},
+        parents={"tables": tables},
+        library=caching.validation_code(),
+    )
+    require_valid(local(verdict))
+    return verdict
