@@ -1,0 +1,87 @@
+"""The scoring service over HTTP: BentoML around `models.serving.predictor.Predictor`.
+
+In a Bento the model folder stands beside the library, at ``model/``; ``INTENTFLOW_MODEL`` names
+another one while developing.
+"""
+
+import json
+import os
+from collections.abc import Callable
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import TypeVar, cast
+
+import bentoml
+from pydantic import BaseModel
+from starlette.responses import JSONResponse
+
+from models.errors import RequestError
+from models.serving.guard import RequestGuard, error_body
+from models.serving.request import (
+    IntentRequest,
+    IntentResponse,
+    ModelInfo,
+    ScoreRequest,
+    ScoreResponse,
+)
+
+BUNDLE = Path(__file__).resolve().parents[2]
+Q = TypeVar("Q", bound=BaseModel)
+A = TypeVar("A", bound=BaseModel)
+
+
+@bentoml.service(
+    name="intentflow",
+    workers=1,
+    threads=1,
+    traffic={"timeout": 10, "max_concurrency": 256},
+    http={"host": IPv4Address("127.0.0.1")},
+    logging={"access": {"enabled": False}},
+)
+class ScoringService:
+    """Click probabilities, intents and facts of one model."""
+
+    def __init__(self) -> None:
+        import torch
+
+        from models.serving.predictor import Predictor
+
+        torch.set_num_threads(int(os.environ.get("INTENTFLOW_SERVING_THREADS", "1")))
+        folder = Path(os.environ.get("INTENTFLOW_MODEL") or BUNDLE / "model")
+        self.predictor = Predictor.load(folder, version=_version())
+        self.predictor.warm_up()
+
+    @bentoml.api(route="/score")
+    def score(self, request: ScoreRequest, /) -> ScoreResponse:
+        """Return the click probability of each candidate."""
+        return _answer(self.predictor.score, request)
+
+    @bentoml.api(route="/intent")
+    def intent(self, request: IntentRequest, /) -> IntentResponse:
+        """Return the predicted share of clicks at each level of similarity to the trigger."""
+        return _answer(self.predictor.intent, request)
+
+    @bentoml.api(route="/model")
+    def model(self) -> ModelInfo:
+        """Return what is being served; GET works as well as POST."""
+        return self.predictor.info()
+
+
+ScoringService.add_asgi_middleware(
+    RequestGuard,  # pyright: ignore[reportArgumentType] - BentoML types the class as if it were one
+    forms={"/score": ScoreRequest, "/intent": IntentRequest},
+    readable={"/model"},
+)
+
+
+def _answer(call: Callable[[Q], A], request: Q) -> A:
+    try:
+        return call(request)
+    except RequestError as error:
+        # BentoML sends a finished response as it is, whatever the method is declared to return.
+        return cast(A, JSONResponse(error_body(error), status_code=400))
+
+
+def _version() -> str | None:
+    release = BUNDLE / "release.json"
+    return json.loads(release.read_text(encoding="utf-8"))["version"] if release.is_file() else None
