@@ -8,7 +8,7 @@ from models.artifacts import ArtifactRef
 from models.data.tables import read_tables
 from models.encoders.embeddings import load_embeddings
 from models.reports.pages import write_tokenizer_page
-from models.tokenizers.fit import assign_semantic_ids as assign
+from models.tokenizers.assignment import assign_semantic_ids as assign
 from steps.adapters import caching
 from steps.adapters.workspace import local, produce
 

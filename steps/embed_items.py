@@ -5,12 +5,12 @@ from typing import Annotated, Any
 from zenml import step
 
 from models.artifacts import ArtifactRef
-from models.data.tables import images_folder, read_tables
+from models.data.tables import read_tables
 from models.encoders.config import EncoderConfig
-from models.encoders.embed import embed_items as embed
+from models.encoders.embedding import embed_items as embed
 from models.settings import parse_settings
 from steps.adapters import caching
-from steps.adapters.workspace import local, newest_artifact, produce
+from steps.adapters.workspace import images_folder, local, newest_artifact, produce
 
 
 @step(cache_policy=caching.on("encoder_code"))
@@ -19,8 +19,7 @@ def embed_items(
 ) -> Annotated[ArtifactRef, "item_embeddings"]:
     """Return the embedding of every item; items an earlier run embedded are not encoded again."""
     config = parse_settings(EncoderConfig, settings, "encoder")
-    folder = local(tables)
-    source = read_tables(folder)
+    source = read_tables(local(tables))
     previous = newest_artifact("item_embeddings")
     return produce(
         "item_embeddings",
@@ -30,7 +29,7 @@ def embed_items(
             config,
             into,
             previous=previous,
-            images_root=images_folder(source.spec, folder),
+            images_root=images_folder(source.spec),
         ),
         config=settings,
         parents={"tables": tables},

@@ -8,7 +8,7 @@ from models.artifacts import ArtifactRef
 from models.encoders.embeddings import load_embeddings
 from models.settings import parse_settings
 from models.tokenizers.config import TokenizerConfig
-from models.tokenizers.fit import train_tokenizer as fit
+from models.tokenizers.training import train_tokenizer as fit
 from steps.adapters import caching
 from steps.adapters.workspace import local, produce
 

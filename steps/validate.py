@@ -10,7 +10,7 @@ from models.data.tables import read_tables
 from models.settings import parse_settings
 from steps.adapters import caching
 from steps.adapters.great_expectations import ValidationConfig, require_valid, validate_tables
-from steps.adapters.workspace import local, produce
+from steps.adapters.workspace import images_folder, local, produce
 
 
 @step(cache_policy=caching.on("validation_code"))
@@ -20,9 +20,12 @@ def validate(
     """Return the verdict on the tables; a failed critical expectation ends the run here."""
     config = parse_settings(ValidationConfig, settings, "validation")
     examples = parse_settings(DatasetConfig, dataset, "dataset").examples
+    source = read_tables(local(tables))
     verdict = produce(
         "validation",
-        lambda folder: validate_tables(read_tables(local(tables)), examples, config, folder),
+        lambda folder: validate_tables(
+            source, examples, config, folder, images_folder(source.spec)
+        ),
         config={"validation": settings, "examples": examples.model_dump(mode="json")},
         parents={"tables": tables},
         library=caching.validation_code(),

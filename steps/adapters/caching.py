@@ -17,7 +17,8 @@ GROUND = ("models/*.py", "steps/adapters/workspace.py")
 @cache
 def fingerprint(*patterns: str) -> str:
     """Return the hash of the source files that match ``patterns`` and of the ground they share."""
-    files = sorted({path for pattern in (*GROUND, *patterns) for path in SOURCES.glob(pattern)})
+    found = {path for pattern in (*GROUND, *patterns) for path in SOURCES.glob(pattern)}
+    files = sorted(path for path in found if path.is_file() and path.suffix != ".pyc")
     summary = hashlib.sha256()
     for path in files:
         summary.update(path.relative_to(SOURCES).as_posix().encode())

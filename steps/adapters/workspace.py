@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from models.artifacts import ArtifactRef, Scalar, read_manifest, reference, write_artifact
+from models.data.schema import DatasetSpec
 from models.errors import CorruptArtifactError, MissingDataError
 from models.settings import digest
 
@@ -119,3 +120,10 @@ def resume_folder(
     """Return where a long step keeps what it needs to go on after it was killed."""
     hashes = {role: ref.content_hash for role, ref in parents.items()}
     return state_folder() / "resume" / kind / digest([hashes, dict(config), seed])[:16]
+
+
+def images_folder(spec: DatasetSpec) -> Path | None:
+    """Return the folder the data set's image paths start from; ``None`` without images."""
+    if not spec.has_images or spec.images_root is None:
+        return None
+    return project_root() / spec.images_root
