@@ -126,9 +126,8 @@ def _encode_missing(
         for keys in shards.split(order):
             vectors = shards.read(keys)
             if vectors is None:
-                vectors = _checked(
-                    encoder.encode([missing[key] for key in keys], bar.update), encoder
-                )
+                vectors = encoder.encode([missing[key] for key in keys], bar.update)
+                _check_finite(vectors, encoder)
                 shards.write(keys, vectors)
             else:
                 bar.update(len(keys))
@@ -136,14 +135,13 @@ def _encode_missing(
     return result
 
 
-def _checked(vectors: Float[np.ndarray, "N D"], encoder: Encoder) -> Float[np.ndarray, "N D"]:
+def _check_finite(vectors: Float[np.ndarray, "N D"], encoder: Encoder) -> None:
     if not np.isfinite(vectors).all():
         raise EncoderError(
             f"{int((~np.isfinite(vectors)).any(axis=1).sum())} embeddings are not finite.",
             where=f"encoder {encoder.identity.encoder}, model {encoder.identity.model}",
             do="Set dtype: float32 in the encoder settings, or check the weights.",
         )
-    return vectors
 
 
 def _assemble(

@@ -29,22 +29,9 @@ def check_image(relative: str, root: Path) -> CheckedImage:
         content = path.read_bytes()
     except OSError:
         return CheckedImage(problem="the file is missing or not readable")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(content)) as image:
-                width, height = image.size
-                if width * height > PIXEL_LIMIT:
-                    return CheckedImage(problem=f"{width} × {height} pixels are too many")
-                if max(width, height) > 100 * min(width, height):
-                    return CheckedImage(problem=f"{width} × {height} pixels are too narrow")
-                image.load()
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        return CheckedImage(problem="it holds too many pixels")
-    except UnidentifiedImageError:
-        return CheckedImage(problem="it is no image of a known format")
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
-        return CheckedImage(problem=f"it cannot be decoded: {error}")
+    problem = _decode_problem(content)
+    if problem is not None:
+        return CheckedImage(problem=problem)
     return CheckedImage(path=path, hash=hashlib.sha256(content).hexdigest())
 
 
@@ -56,3 +43,21 @@ def open_image(path: Path) -> Image.Image:
             background = Image.new("RGBA", rgba.size, "white")
             return Image.alpha_composite(background, rgba).convert("RGB")
         return image.convert("RGB")
+
+
+def _decode_problem(content: bytes) -> str | None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(content)) as image:
+                width, height = image.size
+                if width * height > PIXEL_LIMIT or max(width, height) > 100 * min(width, height):
+                    return f"{width} × {height} pixels are too many or too narrow"
+                image.load()
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        return "it holds too many pixels"
+    except UnidentifiedImageError:
+        return "it is no image of a known format"
+    except (OSError, ValueError, SyntaxError, EOFError) as error:
+        return f"it cannot be decoded: {error}"
+    return None

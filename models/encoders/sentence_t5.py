@@ -1,4 +1,4 @@
-"""Sentence-T5 (Ni et al., ACL Findings 2022, arXiv:2108.08877), as GenCI 3.1.4 encodes item text."""
+"""Sentence-T5 (Ni et al., ACL Findings 2022, arXiv:2108.08877), the text encoder of GenCI 3.1.4."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -63,10 +63,10 @@ class SentenceT5:
         check_weights(transformer_folder, ("t5",))
         dense = _dense_weight(dense_folder)
         go_offline()
-        from transformers import AutoTokenizer, T5EncoderModel
+        from transformers import AutoModelForTextEncoding, AutoTokenizer
 
         dtype = settings.torch_dtype()
-        model = T5EncoderModel.from_pretrained(
+        model = AutoModelForTextEncoding.from_pretrained(
             transformer_folder, dtype=dtype, local_files_only=True
         )
         model = model.to(settings.torch_device()).eval()

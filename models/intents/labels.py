@@ -205,7 +205,7 @@ def _pair_cosines(
     """Return the cosine of every pair, NaN where either item has no content."""
     centred = centre_content(torch.from_numpy(content), torch.from_numpy(mean))
     result = np.full(target.shape, np.nan, np.float32)
-    present = content.any(axis=1)
+    present: Bool[np.ndarray, " items"] = np.any(content != 0, axis=1)
     pairs = np.flatnonzero(present[trigger] & present[target])
     for start in range(0, pairs.size, CHUNK):
         chunk = pairs[start : start + CHUNK]

@@ -14,10 +14,14 @@ class EmbeddedItems(Protocol):
     """Item ids and their embeddings, row by row."""
 
     @property
-    def item_ids(self) -> pl.Series: ...
+    def item_ids(self) -> pl.Series:
+        """Ids of the items."""
+        ...
 
     @property
-    def values(self) -> Float[np.ndarray, "N D"]: ...
+    def values(self) -> Float[np.ndarray, "N D"]:
+        """Embedding of each item."""
+        ...
 
 
 def assign_semantic_ids(
