@@ -83,6 +83,8 @@ class ExampleStore:
         user_fields: Codes ``[users, Fu]``, by user code.
         item_fields: Codes ``[num_items, Fi]``, by item code.
         item_train_count: How often each item is a target in train, by item code.
+        timeline_start: First event of each user, by user code.
+        timeline_end: One past the last event of each user.
     """
 
     user: Int32[np.ndarray, " N"]
@@ -99,6 +101,8 @@ class ExampleStore:
     user_fields: Int32[np.ndarray, "U Fu"]
     item_fields: Int32[np.ndarray, "I Fi"]
     item_train_count: Int32[np.ndarray, " I"]
+    timeline_start: Int64[np.ndarray, " U"]
+    timeline_end: Int64[np.ndarray, " U"]
 
     def __init__(self, folder: Path, facts: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
         self.folder = folder
@@ -207,13 +211,18 @@ class ExampleStore:
         now = np.repeat((self.time[rows] - self._origin_s).astype(np.int32), lengths)
         return Jagged(self._events[events], offsets, now - self._event_times[events])
 
+    def event_items(self, events: Int[np.ndarray, " E"]) -> Int32[np.ndarray, " E"]:
+        """Return the item codes of events, given as `history_start` counts them."""
+        return self._events[events]
+
+    def event_times_s(self, events: Int[np.ndarray, " E"]) -> Int64[np.ndarray, " E"]:
+        """Return the UTC seconds of events, given as `history_start` counts them."""
+        return self._event_times[events].astype(np.int64) + self._origin_s
+
     def timeline(self, user: int) -> tuple[Int32[np.ndarray, " T"], Int64[np.ndarray, " T"]]:
         """Return all events of the user with this code: item codes and UTC seconds, in order."""
         events = slice(int(self.timeline_start[user]), int(self.timeline_end[user]))
         return self._events[events], self._event_times[events].astype(np.int64) + self._origin_s
-
-    timeline_start: Int64[np.ndarray, " U"]
-    timeline_end: Int64[np.ndarray, " U"]
 
 
 def write_store(
