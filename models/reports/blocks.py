@@ -17,14 +17,16 @@ class Tile:
     """One number with what it is compared to.
 
     Attributes:
-        name: What is measured, with its unit.
+        name: What is measured.
         value: The number as shown.
+        meaning: What it means and its unit, in a few words.
         interval: Its interval in words, or "".
         lines: Further lines: (label, value).
     """
 
     name: str
     value: str
+    meaning: str = ""
     interval: str = ""
     lines: tuple[tuple[str, str], ...] = ()
 
@@ -99,6 +101,11 @@ def links(items: Mapping[str, tuple[str, str]]) -> Html:
     return Html(f'<ul class="links">{lines}</ul>')
 
 
+def folded(summary: str, body: Html) -> Html:
+    """Return a part that stays folded until the reader opens it; it needs no script."""
+    return Html(f"<details><summary>{escape(summary)}</summary>{body}</details>")
+
+
 def join(*parts: Html) -> Html:
     """Return the parts one after the other."""
     return Html("".join(parts))
@@ -141,15 +148,15 @@ def _tile(tile: Tile) -> str:
     lines = "".join(
         f'<p class="line">{escape(label)} <b>{escape(value)}</b></p>' for label, value in tile.lines
     )
-    return (
-        f'<div class="tile"><p class="name">{escape(tile.name)}</p>'
-        f'<p class="value">{escape(tile.value)}</p>'
-        f'<p class="range">{escape(tile.interval)}</p>{lines}</div>'
-    )
+    parts = [("name", tile.name), ("meaning", tile.meaning), ("value", tile.value)]
+    parts.append(("range", tile.interval))
+    head = "".join(f'<p class="{style}">{escape(words)}</p>' for style, words in parts if words)
+    return f'<div class="tile">{head}{lines}</div>'
 
 
 def _cell(tag: str, value: Cell | Html, as_number: bool) -> str:
-    style = ' class="number"' if as_number else ""
+    short = not isinstance(value, Html) and len(str(value)) <= 24
+    style = ' class="number"' if as_number else ' class="short"' if short else ""
     return f"<{tag}{style}>{_shown(value)}</{tag}>"
 
 

@@ -8,7 +8,6 @@ from models.reports.blocks import (
     count,
     figure,
     figures,
-    heading,
     join,
     number,
     percent,
@@ -28,8 +27,9 @@ from models.reports.charts import (
     reliability_chart,
     roc_chart,
 )
+from models.reports.group_figures import groups_section
 from models.reports.page import Html, Section, render_page
-from models.reports.results import Estimate, Evaluation, GroupTable, IntentFit, Rival
+from models.reports.results import Evaluation, IntentFit, Rival
 from models.reports.training_curves import training_section
 from models.reports.wording import METRIC_MEANINGS, METRIC_NAMES, headline, interval_words
 
@@ -56,7 +56,7 @@ def write_evaluation_page(
         _ranking(evaluation),
         _intent(evaluation.intent),
         _levels(evaluation),
-        _groups(evaluation),
+        groups_section(evaluation),
         training_section(curves),
     ]
     resampling = f"{evaluation.bootstrap} resamples of the users, seed {evaluation.seed}"
@@ -84,7 +84,8 @@ def _counts(evaluation: Evaluation) -> str:
 def _tiles(evaluation: Evaluation) -> Html:
     values = [
         Tile(
-            name=f"{METRIC_NAMES[name]}: {METRIC_MEANINGS[name]}",
+            name=METRIC_NAMES[name],
+            meaning=METRIC_MEANINGS[name],
             value=number(estimate.value),
             interval=interval_words(estimate.low, estimate.high),
             lines=tuple(_tile_lines(evaluation, name)),
@@ -108,7 +109,8 @@ def _tile_lines(evaluation: Evaluation, metric: str) -> Iterable[tuple[str, str]
 
 def _intent_tile(fit: IntentFit) -> Tile:
     return Tile(
-        name="Intent divergence (bits): Jensen-Shannon, 0 is a perfect fit, 1 disjoint",
+        name="Intent divergence",
+        meaning="Jensen-Shannon, in bits, of mean predicted and true intent; 0 is a perfect fit",
         value=number(fit.js),
         interval=f"over {count(fit.requests)} requests with a click",
         lines=tuple((f"{p.name} users", number(p.js)) for p in fit.populations),
@@ -247,54 +249,3 @@ def _levels(evaluation: Evaluation) -> Section | None:
         ),
         "How alike the shown items and their triggers are, and what that does to clicks.",
     )
-
-
-def _groups(evaluation: Evaluation) -> Section | None:
-    if not evaluation.groups:
-        return None
-    base = None if evaluation.base is None else evaluation.base.name
-    charts = [_group_chart(group, base) for group in evaluation.groups if group.rows]
-    tables = [
-        join(heading(group.title), text(group.about, "note"), _group_rows(group, base))
-        for group in evaluation.groups
-        if group.rows
-    ]
-    lead = (
-        f"GAUC of {evaluation.model} within each group"
-        + (f", less that of {base}." if base else ".")
-        + " Small groups have wide intervals."
-    )
-    return Section("Who it serves", join(figures(charts), *tables), lead)
-
-
-def _group_chart(group: GroupTable, base: str | None) -> Html:
-    prefix = "difference" if base else "gauc"
-    rows = []
-    for row in group.rows:
-        value, low, high = (
-            _float(row.get(key)) for key in (prefix, f"{prefix}_low", f"{prefix}_high")
-        )
-        if not base:
-            value, low, high = (None if v is None else v - 0.5 for v in (value, low, high))
-        rows.append(Row(str(row["group"]), Estimate(value=value, low=low, high=high)))
-    what = f"GAUC minus that of {base}" if base else "GAUC minus 0.5, a coin"
-    return figure(group.title, what, interval_chart(rows, what, group.title))
-
-
-def _group_rows(group: GroupTable, base: str | None) -> Html:
-    columns = ["Group", "Impressions", "Users", "Click rate", "AUC", "GAUC", "95\u202f% interval"]
-    columns += [f"GAUC of {base}", "Difference"] if base else []
-    rows = []
-    for row in group.rows:
-        cells = [str(row["group"]), count(_float(row["impressions"]) or 0)]
-        cells += [count(_float(row["users"]) or 0), percent(_float(row["click_rate"]))]
-        cells += [number(_float(row["auc"])), number(_float(row["gauc"]))]
-        cells.append(f"{number(_float(row['gauc_low']))} to {number(_float(row['gauc_high']))}")
-        if base:
-            cells += [number(_float(row["base_gauc"])), signed(_float(row["difference"]))]
-        rows.append(cells)
-    return table(columns, rows)
-
-
-def _float(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) else None

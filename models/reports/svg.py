@@ -111,7 +111,7 @@ def label(
 
 
 def ticks(low: float, high: float, number: int = 5) -> list[float]:
-    """Return about ``number`` round values from ``low`` to ``high``."""
+    """Return about ``number`` round values from ``low`` to ``high``, three at least."""
     rough = (high - low) / max(number - 1, 1)
     if not rough > 0:
         return [low]
@@ -119,6 +119,8 @@ def ticks(low: float, high: float, number: int = 5) -> list[float]:
     step = next(s for s in (1, 2, 2.5, 5, 10) if s * magnitude >= rough * 0.999) * magnitude
     first = math.ceil(low / step - 1e-9)
     last = math.floor(high / step + 1e-9)
+    if last - first < 2 and number < 12:
+        return ticks(low, high, number + 1)
     return [step * i for i in range(first, last + 1)]
 
 

@@ -23,13 +23,13 @@ def training_section(rows: Iterable[Mapping[str, object]]) -> Section | None:
     """Return the section of training curves; None without any point to draw.
 
     Args:
-        rows: One mapping an epoch: ``stage``, ``epoch``, and numbers named "train/…" or "valid/…";
-            other keys are left out.
+        rows: One mapping an epoch: ``stage``, ``epoch`` (from 0), and numbers named "train/…" or
+            "valid/…"; other keys are left out.
     """
     stages = _collect(rows)
     parts: list[Html] = []
     for stage, metrics in stages.items():
-        panels = [_panel(name, lines) for name, lines in metrics.items()]
+        panels = [_panel(name, lines) for name, lines in _paired(metrics).items()]
         if len(stages) > 1 or stage:
             parts.append(heading(_STAGES.get(stage, stage.replace("_", " ").capitalize())))
         parts.append(figures(panels))
@@ -54,8 +54,17 @@ def _collect(rows: Iterable[Mapping[str, object]]) -> dict[str, dict[str, dict[s
             if split not in {"train", "valid"} or not metric or not _is_number(value):
                 continue
             lines = stages.setdefault(stage, {}).setdefault(metric, {})
-            lines.setdefault(split, []).append((float(str(epoch)), float(str(value))))
+            lines.setdefault(split, []).append((float(str(epoch)) + 1, float(str(value))))
     return stages
+
+
+def _paired(metrics: dict[str, dict[str, Points]]) -> dict[str, dict[str, Points]]:
+    """Return the metrics with the training loss beside the validation metric it is the mean of."""
+    twin = next((name for name in ("intent_kl", "log_loss") if name in metrics), None)
+    if twin is None or "loss" not in metrics:
+        return metrics
+    rest = {name: lines for name, lines in metrics.items() if name not in {"loss", twin}}
+    return {twin: {**metrics["loss"], **metrics[twin]}, **rest}
 
 
 def _panel(metric: str, lines: dict[str, Points]) -> Html:

@@ -6,9 +6,9 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 
 class Verdict(BaseModel):
-    """Base of the verdicts: JSON-able, unknown keys are errors, values never change."""
+    """Base of the verdicts: JSON-able, and unknown keys are left out, so older code reads newer."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
 
 
 class Check(Verdict):

@@ -7,16 +7,16 @@ from models.reports.results import Difference, Evaluation, Rival
 METRIC_NAMES = {
     "auc": "AUC",
     "gauc": "GAUC",
-    "log_loss": "Log loss (nats)",
+    "log_loss": "Log loss",
     "ece": "ECE",
     "normalised_entropy": "Normalised entropy",
 }
 METRIC_MEANINGS = {
-    "auc": "share of click and non-click pairs in the right order",
+    "auc": "share of pairs of a click and a non-click in the right order",
     "gauc": "the same within each user, weighted by impressions",
-    "log_loss": "lower is better",
-    "ece": "mean gap between predicted and observed click rate",
-    "normalised_entropy": "log loss over that of the bare click rate; below 1 is better",
+    "log_loss": "how surprising the clicks were, in nats; lower is better",
+    "ece": "calibration error: mean gap of predicted and observed click rate",
+    "normalised_entropy": "log loss over that of the bare click rate; lower is better",
 }
 
 
@@ -87,13 +87,18 @@ def _details(evaluation: Evaluation) -> list[str]:
     gap = evaluation.metrics["ece"].value
     if gap is not None:
         sentences.append(
-            f"Its predicted click rates are off by {percent(gap)[:-2]} percentage points on "
-            f"average, where {percent(evaluation.clicks / evaluation.examples)} are clicked."
+            f"Its predicted click rates are off by {100 * gap:.1f} percentage points on average, "
+            f"where {percent(evaluation.clicks / evaluation.examples)} are clicked."
         )
     fit = evaluation.intent
     if fit is not None and fit.populations:
-        parts = [f"{number(p.js, 3)} bits for {p.name} users" for p in fit.populations]
+        parts = [
+            f"{number(p.js, 3)} bits for {p.name} users "
+            f"(the mean intent of everyone: {number(p.js_of_average, 3)})"
+            for p in fit.populations
+        ]
         sentences.append(
-            "Predicted and true intent are " + " and ".join(parts) + " apart (Jensen-Shannon)."
+            f"Its predicted intent is off from the true one by {' and '.join(parts)}, "
+            "in Jensen-Shannon divergence."
         )
     return sentences

@@ -72,12 +72,11 @@ def make_history() -> list[dict[str, object]]:
         rows.append(
             {"stage": "uim", "epoch": epoch, "train/loss": kl, "valid/intent_kl": kl + 0.03}
         )
-    for epoch in range(4):
-        loss, auc = 0.34 - 0.02 * epoch, 0.69 + 0.02 * epoch
-        rows.append({"stage": "die", "epoch": epoch, "train/loss": loss, "valid/auc": auc})
-    for epoch in range(6):
-        loss, auc = 0.30 - 0.015 * epoch, 0.755 + 0.01 * epoch - 0.0016 * epoch**2
-        rows.append({"stage": "joint", "epoch": epoch, "train/loss": loss, "valid/auc": auc})
+    for stage, epochs, start in (("die", 4, 0.69), ("joint", 6, 0.755)):
+        for epoch in range(epochs):
+            auc = start + 0.01 * epoch - 0.0016 * epoch**2
+            row = {"train/loss": 0.34 - 0.02 * epoch, "valid/auc": auc}
+            rows.append({"stage": stage, "epoch": epoch, **row, "valid/log_loss": 0.5 - auc / 4})
     return rows
 
 
