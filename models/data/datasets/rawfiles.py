@@ -64,9 +64,12 @@ def convert(
         SchemaError: naming the first row that holds something else, or nothing although
             ``required``; rows are counted from 1, a CSV file's header not being one.
     """
-    values = column.str.strip_chars() if column.dtype == pl.String else column
+    text = column.dtype == pl.String
+    values = column.str.strip_chars().replace("", None) if text else column
     cast = values.cast(dtype, strict=False)
     bad = cast.is_null() & values.is_not_null()
+    if required and cast.dtype.is_float():
+        bad |= cast.is_nan().fill_null(False)
     if dtype.is_integer() and column.dtype.is_float():
         bad |= (cast.cast(pl.Float64) != values).fill_null(False)
     kind = KIND_NAMES.get(dtype, str(dtype))
