@@ -1,0 +1,23 @@
+"""``intentflow dashboard``: ZenML's dashboard, on this machine, until Ctrl-C."""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Take the port."""
+    parser.add_argument("--port", type=int, default=8237, help="port on 127.0.0.1")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve the dashboard and return its exit code.
+
+    In the foreground on purpose: ZenML's background server also becomes the store that later runs
+    talk to, and once it is gone they fail until somebody thinks of logging out.
+    """
+    zenml = Path(sys.executable).with_name("zenml")
+    command = [str(zenml), "login", "--local", "--blocking", "--ip-address", "127.0.0.1"]
+    print(f"http://127.0.0.1:{arguments.port} (Ctrl-C ends it)", flush=True)
+    return subprocess.run([*command, "--port", str(arguments.port)], check=False).returncode
