@@ -42,7 +42,7 @@ def write_snapshot(folder: Path) -> None:
 
 def main() -> None:
     """Run the tool from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Write the snapshot of MovieLens.")
     parser.add_argument("folder", type=Path, help="where ratings.csv and movies.csv go")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     write_snapshot(parser.parse_args().folder)
