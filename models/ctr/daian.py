@@ -39,6 +39,7 @@ class DAIANConfig(ModelConfig):
         similarity_width: Width of U_sim, U_co_id and U_enh_sim.
         explicit_from_level: Lowest level of likeness to the trigger in the explicit subsequence;
             ``None`` takes the upper half of the levels.
+        explicit_length: Behaviours of that subsequence at most, the newest ones.
         uim_epochs: Epochs of stage 1 at most.
         die_epochs: Epochs of stage 2.
         uim_lr_scale: Factor on UIM's learning rate in stage 3 ("a smaller learning rate").
@@ -57,6 +58,7 @@ class DAIANConfig(ModelConfig):
     uim_hidden: tuple[PositiveInt, ...] = (128, 64)
     similarity_width: PositiveInt = 32
     explicit_from_level: NonNegativeInt | None = None
+    explicit_length: PositiveInt = 20
     uim_epochs: PositiveInt = 5
     die_epochs: PositiveInt = 1
     uim_lr_scale: PositiveFloat = 0.1
@@ -86,7 +88,8 @@ class DAIAN(CTRModel):
             self.uim = IntentEstimator(catalogue, dim, config.uim_hidden, levels, config.dropout)
             inputs += levels
         if config.die:
-            self.die = DiverseIntent(width, levels if config.uim else 0, wide, config.heads)
+            asked, limit = levels if config.uim else 0, config.explicit_length
+            self.die = DiverseIntent(width, asked, wide, config.heads, limit=limit)
             inputs += 2 * wide
         if config.sein:
             self.enhancer = HybridEnhancer(width, levels, narrow, hidden)
@@ -115,9 +118,13 @@ class DAIAN(CTRModel):
         """Return the logit of each candidate, the user side computed once."""
         return self._score(request, candidates, False)
 
+    @property
+    def _pretrains_die(self) -> bool:
+        return self.settings.uim and self.settings.die and self.settings.three_stage
+
     def _score(self, batch: Batch, targets: Int[Tensor, " T"], true_intent: bool) -> Output:
         target, trigger = self.items(targets), self.items(batch.trigger_item)
-        history, mask = self.items(batch.history), batch.history_mask
+        history, mask = self.items.sequence(batch.history), batch.history_mask
         intent = self._intent(batch, true_intent)
         intents: tuple[Tensor, ...] = ()
         if self.settings.die:

@@ -58,7 +58,7 @@ class DIN(CTRModel):
 
     def _score(self, batch: Batch, targets: Int[Tensor, " T"]) -> Output:
         target = self.items(targets)  # T D
-        history = self.items(batch.history)  # B L D
+        history = self.items.sequence(batch.history)  # B L D
         interest = self.attention(target, history, batch.history_mask)  # T D
         parts = [self.user(batch), target, interest]
         if self.use_trigger:

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float, Int
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from models.data.batch import Batch
@@ -83,6 +84,17 @@ class ItemEmbedding(nn.Module):
         if self.fields.table is None:
             return ids
         return torch.cat([ids, self.fields(self.item_fields[items.long()])], dim=-1)
+
+    def sequence(self, items: Int[Tensor, "B L"]) -> Float[Tensor, "B L D"]:
+        """Return the same as `forward`, quicker: each distinct item is looked up once."""
+        distinct, position = torch.unique(items, return_inverse=True)
+        return F.embedding(position, self(distinct))
+
+    def mean(self, items: Int[Tensor, "B L"], mask: Bool[Tensor, "B L"]) -> Float[Tensor, "B D"]:
+        """Return the mean over real positions, zeros without any; no ``B L D`` tensor is made."""
+        distinct, position = torch.unique(items * mask, return_inverse=True)
+        total = F.embedding_bag(position, self(distinct), mode="sum")
+        return total / mask.sum(-1, keepdim=True).clamp_min(1)
 
 
 class UserEmbedding(nn.Module):

@@ -13,23 +13,15 @@ from models.layers.embedding import ItemEmbedding, UserEmbedding
 from models.layers.mlp import MLP
 
 
-def masked_mean(
-    sequence: Float[Tensor, "B L D"], mask: Bool[Tensor, "B L"]
-) -> Float[Tensor, "B D"]:
-    """Return the mean over real positions; zeros where there is none."""
-    weights = mask.to(sequence.dtype)
-    total = torch.matmul(weights[:, None], sequence).squeeze(1)
-    return total / weights.sum(-1, keepdim=True).clamp_min(1.0)
-
-
-def compact(
-    sequence: Float[Tensor, "B L D"], mask: Bool[Tensor, "B L"]
+def newest(
+    sequence: Float[Tensor, "B L D"], mask: Bool[Tensor, "B L"], limit: int
 ) -> tuple[Float[Tensor, "B S D"], Bool[Tensor, "B S"]]:
-    """Return the real positions alone, in order, moved to the front; S is the longest row's."""
-    longest = int(mask.sum(-1).max()) if mask.numel() else 0
-    order = torch.argsort((~mask).to(torch.uint8), dim=-1, stable=True)[:, :longest]
-    kept = torch.gather(sequence, 1, order[..., None].expand(-1, -1, sequence.shape[-1]))
-    return kept, torch.gather(mask, 1, order)
+    """Return the newest real positions of each row, newest first, at most ``limit`` of them."""
+    position = torch.where(mask, torch.arange(mask.shape[1], device=mask.device), -1)
+    longest = min(limit, int(mask.sum(-1).max())) if mask.numel() else 0
+    kept = torch.topk(position, longest, dim=-1).values  # B S
+    index = kept.clamp_min(0)[..., None].expand(-1, -1, sequence.shape[-1])
+    return torch.gather(sequence, 1, index), kept >= 0
 
 
 class IntentEstimator(nn.Module):
@@ -54,7 +46,7 @@ class IntentEstimator(nn.Module):
 
     def forward(self, batch: Batch) -> Float[Tensor, "B n"]:
         """Return log E_int of each impression's request."""
-        history = masked_mean(self.items(batch.history), batch.history_mask)
+        history = self.items.mean(batch.history, batch.history_mask)
         inputs = [self.user(batch), history, self.items(batch.trigger_item)]
         return torch.log_softmax(self.mlp(torch.cat(inputs, dim=-1)), dim=-1)
 
@@ -93,10 +85,12 @@ class ExplicitIntent(nn.Module):
         item_width: Width of an item embedding.
         width: Width of the result, over all heads.
         heads: Number of heads.
+        limit: Behaviours of the subsequence at most, the newest ones.
     """
 
-    def __init__(self, item_width: int, width: int, heads: int) -> None:
+    def __init__(self, item_width: int, width: int, heads: int, limit: int) -> None:
         super().__init__()
+        self.limit = limit
         self.self_attention = MultiHeadSelfAttention(item_width, width, heads)
         self.attention = MultiHeadTargetAttention(item_width, item_width, width, heads)
 
@@ -104,7 +98,7 @@ class ExplicitIntent(nn.Module):
         self, history: Float[Tensor, "B L D"], alike: Bool[Tensor, "B L"]
     ) -> tuple[Float[Tensor, "B S D"], Bool[Tensor, "B S"]]:
         """Return the attended subsequence and its mask (Eq. 9), which no target changes."""
-        subsequence, mask = compact(history, alike)
+        subsequence, mask = newest(history, alike, self.limit)
         return self.self_attention(subsequence, mask), mask
 
     def forward(
@@ -125,12 +119,13 @@ class DiverseIntent(nn.Module):
         levels: Width of the intent distribution; 0 without UIM.
         width: Width of each result, over all heads.
         heads: Number of heads.
+        limit: Behaviours of the explicit subsequence at most.
     """
 
-    def __init__(self, item_width: int, levels: int, width: int, heads: int) -> None:
+    def __init__(self, item_width: int, levels: int, width: int, heads: int, *, limit: int) -> None:
         super().__init__()
         self.implicit = ImplicitIntent(item_width, levels, width, heads)
-        self.explicit = ExplicitIntent(item_width, width, heads)
+        self.explicit = ExplicitIntent(item_width, width, heads, limit)
 
     def forward(
         self,
