@@ -48,8 +48,10 @@ def mark(words: str, tone: Tone) -> Html:
 
 
 def tiles(values: Iterable[Tile]) -> Html:
-    """Return a row of tiles."""
-    return Html(f'<div class="tiles">{"".join(map(_tile, values))}</div>')
+    """Return tiles three abreast where there is room, or four if there are just that many."""
+    shown = list(map(_tile, values))
+    style = "tiles few" if len(shown) in {2, 4} else "tiles"
+    return Html(f'<div class="{style}">{"".join(shown)}</div>')
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Cell | Html]]) -> Html:

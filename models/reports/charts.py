@@ -187,10 +187,9 @@ def interval_chart(rows: Sequence[Row], x_title: str, about: str, *, digits: int
     return figure.svg()
 
 
-def level_bars(rows: Sequence[Row], about: str, *, threshold: float | None = None) -> Html:
-    """Return lying bars from 0, one row each, with an optional line where a threshold lies."""
-    reach = [r.estimate.value or 0.0 for r in rows] + ([threshold] if threshold else [])
-    figure = _rows(rows, (0.0, max([*reach, 1e-9])), about, footer=8)
+def level_bars(rows: Sequence[Row], about: str, *, top: float, threshold: float) -> Html:
+    """Return lying bars from 0 to at most ``top``, one row each, and a line at a threshold."""
+    figure = _rows(rows, (0.0, top), about, footer=8)
     for i, row in enumerate(rows):
         value = row.estimate.value
         if value is not None:
@@ -202,9 +201,7 @@ def level_bars(rows: Sequence[Row], about: str, *, threshold: float | None = Non
             )
         note = row.note or ("–" if value is None else f"{value:.3f}")
         figure.add(label((WIDTH, figure.y(i) + 4), note, anchor="end", strong=True))
-    if threshold:
-        at = figure.x(threshold)
-        figure.add(_upright(at, figure.y.end - 14, figure.y.start + 8, "reference"))
+    figure.add(_upright(figure.x(threshold), figure.y.end, figure.y.start + 8, "reference"))
     return figure.svg()
 
 

@@ -21,6 +21,8 @@ from models.reports.verdicts import (
     DriftVerdict,
 )
 
+FURTHEST_SHOWN = 4.0  # thresholds; what is further off ends at the edge of the figure
+
 
 def write_drift_page(
     folder: Path,
@@ -36,10 +38,11 @@ def write_drift_page(
             sorted(verdict.columns, key=lambda c: c.group), key=lambda c: c.group
         )
     ]
+    top = min(max([1.2, *map(_relative, verdict.columns)]), FURTHEST_SHOWN)
     sections = [
         Section(
             "How far each column moved",
-            figures([_drift_figure(group, columns) for group, columns in groups]),
+            figures([_drift_figure(group, columns, top) for group, columns in groups]),
             "Bars are each column's distance over its own threshold: past the dashed line at 1 "
             "it counts as drift.",
         ),
@@ -76,13 +79,13 @@ def _drift_headline(verdict: DriftVerdict) -> Headline:
     )
 
 
-def _drift_figure(group: str, columns: Sequence[DriftColumn]) -> Html:
+def _drift_figure(group: str, columns: Sequence[DriftColumn], top: float) -> Html:
     ordered = sorted(columns, key=lambda c: -_relative(c))
     shown = ordered[:12]
     rows = [
         Row(
             column.name if len(column.name) <= 20 else column.name[:19] + "…",
-            Estimate(value=min(_relative(column), 4.0)),
+            Estimate(value=min(_relative(column), top)),
             note="–" if column.statistic is None else number(column.statistic, 3),
             style="bad" if column.drifted else "model",
         )
@@ -90,7 +93,7 @@ def _drift_figure(group: str, columns: Sequence[DriftColumn]) -> Html:
     ]
     rest = len(columns) - len(shown)
     caption = f"The {rest} columns that moved least are only in the table." if rest else ""
-    chart = level_bars(rows, f"Drift of the {group} columns", threshold=1.0)
+    chart = level_bars(rows, f"Drift of the {group} columns", top=top, threshold=1.0)
     moved = sum(column.drifted for column in columns)
     return figure(group.capitalize(), f"{moved} of {len(columns)} drifted", chart, caption)
 

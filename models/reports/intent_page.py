@@ -64,8 +64,7 @@ def _headline(frame: pl.DataFrame) -> Headline:
     if "information" in frame.columns:
         bits = float(frame["information"].sum())
         details.append(
-            f"Knowing the level tells {number(bits)} bits about the click: what intent can add "
-            "at most if nothing else is known."
+            f"The level alone, whoever the user is, tells {number(bits)} bits about the click."
         )
     return Headline(
         f"Users click most at level {best['level'] + 1} ({percent(best['click_rate'])}) and "
