@@ -59,7 +59,7 @@ def register_candidate(
 ) -> Release:
     """Return the release of ``bento``, exported into the line's registry.
 
-    A version that is registered already keeps its archive, its date and its run; the verdict is
+    A version that is registered already keeps its date and its run; the verdict is
     renewed, unless it is in production.
 
     Args:
@@ -78,13 +78,13 @@ def register_candidate(
         if known is not None and bento.version == _version(read_pointer(folder)):
             return known
         archive = archive_path(folder, bento.version)
-        if known is None:
+        if known is None or not _archive_is_whole(folder, known):
             export_bento(bento, archive)
         release = Release(
             version=bento.version,
             tag=bento.tag,
             model_hash=bento.model_hash,
-            archive_hash=known.archive_hash if known else file_hash(archive),
+            archive_hash=file_hash(archive),
             registered_at=known.registered_at if known else now(),
             approved=approved,
             reasons=reasons,
@@ -230,13 +230,13 @@ def _install(folder: Path, release: Release) -> None:
         verify_artifact(model_path(home, version), "ctr_model")
     except ProjectError:
         archive = archive_path(folder, version)
-        if not archive.is_file() or file_hash(archive) != release.archive_hash:
+        if not _archive_is_whole(folder, release):
             raise ReleaseError(
                 f"The archive of version {version!r} is missing or damaged.",
                 where=str(archive),
                 allowed=f"a file with the SHA-256 {release.archive_hash}",
-                do="Bring the run's files back (intentflow checkout RUN) and run the pipeline "
-                "again; production is as it was.",
+                do="Run the pipeline that made it again, which exports it anew; production is "
+                "as it was.",
             ) from None
         import_bento(archive, version=version, home=home)
     found = read_manifest(model_path(home, version)).content_hash
@@ -246,6 +246,11 @@ def _install(folder: Path, release: Release) -> None:
             where=str(bento_path(home, version)),
             allowed=release.model_hash,
         )
+
+
+def _archive_is_whole(folder: Path, release: Release) -> bool:
+    archive = archive_path(folder, release.version)
+    return archive.is_file() and file_hash(archive) == release.archive_hash
 
 
 def _registered(folder: Path, bento: BentoRef) -> Release | None:

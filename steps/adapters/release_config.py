@@ -1,12 +1,13 @@
 """What a file ``configs/release/<name>.yaml`` holds: when a challenger may replace the champion."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, field_validator
+from pydantic import Field, NonNegativeFloat, NonNegativeInt
 
 from models.settings import Settings
 
 Metric = Literal["auc", "gauc", "log_loss"]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 class GateConfig(Settings):
@@ -23,18 +24,11 @@ class GateConfig(Settings):
     """
 
     primary: Metric = "auc"
-    min_gain: float = 0.0
+    min_gain: Annotated[float, Field(ge=-1.0, le=1.0)] = 0.0
     tolerances: dict[Metric, NonNegativeFloat] = {}
-    min_auc: float = Field(0.5, ge=0.0, le=1.0)
-    max_ece: float = Field(1.0, ge=0.0, le=1.0)
+    min_auc: Share = 0.5
+    max_ece: Share = 1.0
     min_examples: NonNegativeInt = 0
-
-    @field_validator("min_gain")
-    @classmethod
-    def _is_no_certain_win(cls, gain: float) -> float:
-        if not -1.0 <= gain <= 1.0:
-            raise ValueError("a gain lies between -1 and 1")
-        return gain
 
 
 class ReleaseConfig(Settings):

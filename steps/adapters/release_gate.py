@@ -22,8 +22,6 @@ def decide(comparison: Comparison, evaluation: Evaluation, config: GateConfig) -
     findings = _guardrails(evaluation, config)
     if comparison.champion is None:
         findings.append((True, "No version is in production yet: there is no champion to beat."))
-    elif comparison.champion == comparison.challenger:
-        findings.append((False, f"Version {comparison.challenger} is in production already."))
     else:
         findings += _against_champion(comparison, config)
     return comparison.model_copy(

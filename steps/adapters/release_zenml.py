@@ -1,4 +1,4 @@
-"""ZenML's Model Control Plane, told what our pointer says; where the two differ, it is corrected."""
+"""ZenML's Model Control Plane follows our pointer; where the two differ, it is corrected."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
