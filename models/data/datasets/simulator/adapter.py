@@ -7,10 +7,10 @@ from tempfile import TemporaryDirectory
 import polars as pl
 
 from models.artifacts import file_hash
-from models.data.datasets.rawfiles import convert, read_table
-from models.data.datasets.simulator.raw import IMAGE_FOLDER, TRUTH_FILE, write_raw
+from models.data.datasets.generic import Generic
+from models.data.datasets.simulator.mapping import mapping
+from models.data.datasets.simulator.raw import TRUTH_FILE, write_raw
 from models.data.datasets.simulator.settings import SimulatorSettings
-from models.data.schema import DatasetSpec
 from models.data.tables import Tables
 from models.files import TEMPORARY_PREFIX, sync_folder
 from models.settings import digest
@@ -29,18 +29,19 @@ class Simulator:
 
         The raw files are written first unless the same settings and the same code wrote them.
         """
-        folder = raw_folder(settings, root)
+        folder = root / raw_folder(settings)
         if not folder.is_dir():
             _write_once(settings, folder)
-        return _with_truth(_read(settings, folder, root), folder)
+        files = mapping(raw_folder(settings), images=settings.images)
+        return _with_truth(Generic.load(files, root), folder)
 
 
-def raw_folder(settings: SimulatorSettings, root: Path) -> Path:
-    """Return where the raw files of these settings go, by settings and by the code that writes."""
+def raw_folder(settings: SimulatorSettings) -> str:
+    """Return the raw files' folder, from the project root, by settings and the code that writes."""
     sources = sorted(Path(__file__).parent.glob("*.py"))
     code = [file_hash(source) for source in sources]
     values = settings.model_dump(mode="json", exclude={"folder"})
-    return root / (settings.folder or DEFAULT_FOLDER) / digest([values, code])[:16]
+    return f"{settings.folder or DEFAULT_FOLDER}/{digest([values, code])[:16]}"
 
 
 def _write_once(settings: SimulatorSettings, folder: Path) -> None:
@@ -67,33 +68,3 @@ def _with_truth(tables: Tables, folder: Path) -> Tables:
     users = tables.users.join(truth, on="user_id", how="left", maintain_order="left")
     spec = tables.spec.model_copy(update={"known_intent": True})
     return Tables(spec, tables.items, users, tables.impressions, tables.behaviours)
-
-
-def _read(settings: SimulatorSettings, folder: Path, root: Path) -> Tables:
-    items, users = read_table(folder / "items.csv"), read_table(folder / "users.csv")
-    impressions = read_table(folder / "impressions.parquet")
-    where = str(folder)
-    images = {"image_path": items["image"]} if settings.images else {}
-    spec = DatasetSpec(
-        name="simulator",
-        item_text=("title", "description"),
-        item_fields=("department", "category", "brand"),
-        item_numeric=("price",),
-        user_fields=("gender", "city", "age_band"),
-        context_fields=("device", "price_band"),
-        has_images=settings.images,
-        images_root=str(folder.relative_to(root) / IMAGE_FOLDER) if settings.images else None,
-    )
-    return Tables(
-        spec=spec,
-        items=items.select(
-            convert(items["item_id"], pl.Int64, where),
-            *spec.item_text,
-            *spec.item_fields,
-            convert(items["price"], pl.Float64, where),
-            **images,
-        ),
-        users=users.select(convert(users["user_id"], pl.Int64, where), *spec.user_fields),
-        impressions=impressions.rename({"clicked": "label"}),
-        behaviours=read_table(folder / "behaviours.parquet"),
-    )

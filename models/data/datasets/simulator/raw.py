@@ -4,8 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import yaml
 
 from models.data.datasets.simulator.images import draw_images
+from models.data.datasets.simulator.mapping import IMAGE_FOLDER, mapping
 from models.data.datasets.simulator.people import FIRST_USER_ID, user_table
 from models.data.datasets.simulator.settings import SimulatorSettings
 from models.data.datasets.simulator.shop import item_table
@@ -15,7 +17,7 @@ from models.data.datasets.simulator.world import World, simulate
 
 PRICE_BANDS: tuple[str, ...] = ("under 15", "15-40", "40-100", "100-250", "over 250")
 _PRICE_EDGES = (15, 40, 100, 250)
-IMAGE_FOLDER = "images"
+MAPPING_FILE = "mapping.yaml"
 TRUTH_FILE = "truth.parquet"
 
 
@@ -23,8 +25,9 @@ def write_raw(settings: SimulatorSettings, folder: Path) -> None:
     """Write the raw files of a simulated shop into ``folder``; the same settings, the same bytes.
 
     They are ``items.csv``, ``users.csv``, ``impressions.parquet``, ``behaviours.parquet`` and
-    ``images/``, none of which knows of intents, and ``truth.parquet`` (`truth_table`). To read them
-    with the ``generic`` adapter use `models.data.datasets.simulator.adapter.mapping`.
+    ``images/``, none of which knows of intents; ``mapping.yaml``, which are the settings of the
+    ``generic`` adapter for these files as seen from ``folder``; and ``truth.parquet``
+    (`truth_table`).
     """
     folder.mkdir(parents=True, exist_ok=True)
     world = simulate(settings)
@@ -33,6 +36,8 @@ def write_raw(settings: SimulatorSettings, folder: Path) -> None:
     impression_table(world).write_parquet(folder / "impressions.parquet")
     behaviour_table(world).write_parquet(folder / "behaviours.parquet")
     truth_table(world.people, settings).write_parquet(folder / TRUTH_FILE)
+    files = mapping(".", images=settings.images).model_dump(mode="json", exclude_defaults=True)
+    (folder / MAPPING_FILE).write_text(yaml.safe_dump(files, sort_keys=False), encoding="utf-8")
     if settings.images:
         draw_images(world.shop, settings, folder / IMAGE_FOLDER)
 

@@ -1,0 +1,29 @@
+"""How the ``generic`` adapter reads the simulated shop's raw files: what a user would write."""
+
+from models.data.datasets.generic_settings import GenericSettings
+
+IMAGE_FOLDER = "images"
+
+
+def mapping(path: str, *, images: bool) -> GenericSettings:
+    """Return the settings of the ``generic`` adapter for raw files in folder ``path``."""
+    return GenericSettings.model_validate(
+        {
+            "name": "simulator",
+            "path": path,
+            "items": {
+                "files": "items.csv",
+                "columns": {"image_path": "image"} if images else {},
+            },
+            "users": {"files": "users.csv"},
+            "impressions": {"files": "impressions.parquet", "columns": {"label": "clicked"}},
+            "behaviours": {"files": "behaviours.parquet"},
+            "item_text": ("title", "description"),
+            "item_fields": ("department", "category", "brand"),
+            "item_numeric": ("price",),
+            "user_fields": ("gender", "city", "age_band"),
+            "context_fields": ("device", "price_band"),
+            "images_root": IMAGE_FOLDER if images else None,
+            "ids": "int",
+        }
+    )
