@@ -105,7 +105,7 @@ def check_table(table: TableName, frame: pl.DataFrame, spec: DatasetSpec, where:
     for column, kind in expected_columns(table, spec).items():
         if column not in frame.columns:
             raise missing_column(column, frame.columns, place)
-        if not _fits(frame.schema[column], kind):
+        if not _fits(frame[column], kind):
             raise SchemaError(
                 f"Column {column!r} of table {table!r} has type {frame.schema[column]}.",
                 where=f"{place}, column {column}",
@@ -125,9 +125,9 @@ def missing_column(column: str, present: list[str], where: str) -> SchemaError:
     )
 
 
-def _fits(dtype: pl.DataType, kind: Kind) -> bool:
+def _fits(column: pl.Series, kind: Kind) -> bool:
     if kind == "number":
-        return dtype.is_numeric()
+        return column.dtype.is_numeric()
     if kind == "category":
-        return dtype in (pl.String, pl.Boolean) or dtype.is_integer()
-    return dtype in _EXACT[kind]
+        return column.dtype in (pl.String, pl.Boolean) or column.dtype.is_integer()
+    return column.dtype in _EXACT[kind]

@@ -25,7 +25,7 @@ class SplitConfig(Settings):
     """
 
     kind: Literal["days", "ratio", "leave_one_out"] = "ratio"
-    ratio: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (8, 1, 1)
+    ratio: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (8.0, 1.0, 1.0)
     scope: Literal["user", "global"] = "global"
     train_days: PositiveInt | None = None
     valid_days: PositiveInt = 1

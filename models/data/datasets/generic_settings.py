@@ -1,7 +1,7 @@
 """Settings of the generic adapter: which of the user's columns means what."""
 
 import difflib
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -36,7 +36,7 @@ class LabelRule(Settings):
     always: bool = False
 
     @model_validator(mode="after")
-    def _one_form(self) -> Self:
+    def _one_form(self) -> "LabelRule":
         forms = (self.positive is not None, self.above is not None, self.always)
         if sum(forms) > 1:
             raise ValueError("give one of positive, above and always")
@@ -140,7 +140,7 @@ class GenericSettings(Settings):
         }[table]
 
     @model_validator(mode="after")
-    def _columns_are_known(self) -> Self:
+    def _columns_are_known(self) -> "GenericSettings":
         tables: tuple[tuple[TableName, SourceTable | None], ...] = (
             ("items", self.items),
             ("users", self.users),

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import polars as pl
+from polars.datatypes import DataTypeClass
 
 from models.data.schema import missing_column
 from models.errors import DataError, MissingDataError, SchemaError
@@ -56,7 +57,7 @@ def read_table(path: Path, columns: Iterable[str] = (), *, separator: str = ",")
 
 
 def convert(
-    column: pl.Series, dtype: type[pl.DataType], where: str, *, required: bool = True
+    column: pl.Series, dtype: DataTypeClass, where: str, *, required: bool = True
 ) -> pl.Series:
     """Return ``column`` as ``dtype``; no value may be lost.
 
