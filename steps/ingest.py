@@ -6,7 +6,8 @@ from zenml import step
 
 from models.artifacts import ArtifactRef
 from models.data.datasets.registry import DatasetConfig, load_dataset
-from models.data.tables import table_counts, write_tables
+from models.data.schema import TABLES
+from models.data.tables import write_tables
 from models.settings import parse_settings
 from steps.adapters import caching
 from steps.adapters.workspace import produce, project_root
@@ -20,7 +21,7 @@ def ingest(dataset: dict[str, Any], raw: str) -> Annotated[ArtifactRef, "tables"
     def write(folder: Any) -> Any:
         tables = load_dataset(config, project_root())
         write_tables(tables, folder)
-        return table_counts(tables)
+        return {f"{name}_rows": len(tables.table(name)) for name in TABLES} | tables.spec.facts
 
     return produce(
         "tables",

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from zenml import step
 
 from models.artifacts import ArtifactRef
-from models.reports.verdicts import Comparison
+from models.assessment.compare import read_comparison
 from steps.adapters.bento import BentoRef
 from steps.adapters.release import promote, register_candidate
 from steps.adapters.release_zenml import mark_in_zenml
@@ -20,7 +20,7 @@ def promote_bento(
 ) -> Annotated[dict[str, Any], "release"]:
     """Return the production version after the gate's verdict was carried out."""
     folder = release_folder(line)
-    verdict = Comparison.model_validate_json((local(comparison) / "comparison.json").read_text())
+    verdict = read_comparison(local(comparison))
     register_candidate(
         folder,
         bento,
@@ -32,5 +32,6 @@ def promote_bento(
     if verdict.promote:
         promote(folder, bento.version, reason="; ".join(verdict.reasons), who="gate")
     released = mark_in_zenml(folder, line)
-    record({"bento": bento.tag, "promoted": verdict.promote, "production": released or "none"})
-    return {"version": bento.version, "tag": bento.tag, "production": released}
+    release = {"version": bento.version, "tag": bento.tag, "production": released}
+    record({**release, "production": released or "none", "promoted": verdict.promote})
+    return release

@@ -8,7 +8,7 @@ from models.artifacts import ArtifactRef
 from models.assessment.windows import drift_windows
 from models.settings import parse_settings
 from steps.adapters import caching
-from steps.adapters.drift_config import DriftConfig
+from steps.adapters.evidently import DriftConfig
 from steps.adapters.evidently import report_drift as report
 from steps.adapters.workspace import local, produce, state_folder
 
@@ -37,7 +37,7 @@ def report_drift(
 
     def write(folder: Any) -> Any:
         folders = {role: local(ref) for role, ref in parents.items()}
-        reference, current = drift_windows(folders, current_days=days, max_rows=config.max_rows)
+        reference, current = drift_windows(folders, current_days=days, max_rows=config.sample_rows)
         workspace = state_folder() / "evidently"
         return report(reference, current, config, folder, workspace, line)
 

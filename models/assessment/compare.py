@@ -5,18 +5,24 @@ from pathlib import Path
 
 import numpy as np
 
+from models.artifacts import Scalar, read_manifest
 from models.assessment.predictions import Evidence, score_folder
+from models.files import write_text
 from models.metrics.intervals import PairedDifference, paired_bootstrap, user_bootstrap
+from models.reports.comparison_page import write_comparison_page
 from models.reports.results import known
-from models.reports.verdicts import MetricDifference
+from models.reports.verdicts import Comparison, MetricDifference
 
 METRICS = ("auc", "gauc", "log_loss")
+COMPARISON_FILE = "comparison.json"
 
 
 def compare_models(
     folders: Mapping[str, Path], champion: Path | None, *, bootstrap: int, seed: int
-) -> tuple[MetricDifference, ...]:
-    """Return each metric of the challenger, beside the champion's if there is one.
+) -> Comparison:
+    """Return each metric of the challenger, beside the champion's if there is another one.
+
+    The gate has not decided yet: ``promote`` is false and there are no reasons.
 
     Args:
         folders: The artifacts ``challenger``, ``examples`` and ``intents``.
@@ -27,18 +33,47 @@ def compare_models(
     evidence = Evidence.open(folders)
     rows = evidence.store.rows("test")
     labels, users = evidence.store.label[rows], evidence.store.user[rows]
-    ours = score_folder(folders["challenger"], evidence, rows)[1].probability
-    own = {name: user_bootstrap(name, labels, ours, users, 0, seed).value for name in METRICS}
+    name, ours = score_folder(folders["challenger"], evidence, rows)
+    own = {
+        metric: user_bootstrap(metric, labels, ours.probability, users, 0, seed).value
+        for metric in METRICS
+    }
+    version = read_manifest(folders["challenger"]).content_hash[:12]
     if champion is None:
-        return tuple(_difference(name, own[name]) for name in METRICS)
-    theirs = score_folder(champion, evidence, rows)[1].probability
-    pairs = paired_bootstrap(labels, ours, theirs, users, bootstrap, seed, metrics=METRICS)
-    return tuple(
-        _difference(
-            name, own[name], user_bootstrap(name, labels, theirs, users, 0, seed).value, pairs[name]
+        differences = tuple(_difference(metric, own[metric]) for metric in METRICS)
+    else:
+        theirs = score_folder(champion, evidence, rows)[1].probability
+        pairs = paired_bootstrap(
+            labels, ours.probability, theirs, users, bootstrap, seed, metrics=METRICS
         )
-        for name in METRICS
+        differences = tuple(
+            _difference(metric, own[metric], own[metric] - pairs[metric].value, pairs[metric])
+            for metric in METRICS
+        )
+    return Comparison(
+        promote=False,
+        reasons=(),
+        challenger=f"{name} {version}",
+        champion=None if champion is None else read_manifest(champion).content_hash[:12],
+        metrics=differences,
+        examples=len(rows),
+        users=len(np.unique(users)),
     )
+
+
+def write_comparison(comparison: Comparison, folder: Path) -> dict[str, Scalar]:
+    """Write comparison.json and comparison.html, and return what a summary shows."""
+    write_text(folder / COMPARISON_FILE, comparison.model_dump_json(indent=1) + "\n")
+    write_comparison_page(folder, comparison)
+    gains: dict[str, Scalar] = {
+        f"gain/{metric.metric}": metric.difference for metric in comparison.metrics
+    }
+    return {"promote": comparison.promote, "champion": comparison.champion, **gains}
+
+
+def read_comparison(folder: Path) -> Comparison:
+    """Return what `write_comparison` wrote."""
+    return Comparison.model_validate_json((folder / COMPARISON_FILE).read_text(encoding="utf-8"))
 
 
 def _difference(

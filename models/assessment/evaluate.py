@@ -58,6 +58,11 @@ def evaluate_models(
     return summarise(evaluation)
 
 
+def read_evaluation(folder: Path) -> Evaluation:
+    """Return the evaluation that `evaluate_models` wrote."""
+    return Evaluation.model_validate_json((folder / EVALUATION_FILE).read_text(encoding="utf-8"))
+
+
 def summarise(evaluation: Evaluation) -> dict[str, Scalar]:
     """Return the figures that ZenML and ``intentflow show`` list."""
     figures: dict[str, Scalar] = {

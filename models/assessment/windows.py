@@ -97,5 +97,5 @@ def _frame(
         .join(items, on="item_id", how="left", maintain_order="left")
         .join(users, on="user_id", how="left", maintain_order="left")
         .join(sids, on="item_id", how="left", maintain_order="left")
-        .drop("item_id", "user_id")
+        .drop("item_id")
     )

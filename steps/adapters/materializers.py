@@ -14,7 +14,7 @@ from steps.adapters.workspace import local
 STATIC_PAGES = (
     "evaluation.html",
     "validation.html",
-    "drift.html",
+    "summary.html",
     "tokenizer.html",
     "intents.html",
     "comparison.html",

@@ -32,6 +32,12 @@ def decide(comparison: Comparison, evaluation: Evaluation, config: GateConfig) -
     )
 
 
+def keep_itself(comparison: Comparison) -> Comparison:
+    """Return the verdict on a challenger that is the model in production, bit for bit."""
+    reason = "The challenger is the model in production already: nothing changed."
+    return comparison.model_copy(update={"promote": False, "reasons": (reason,)})
+
+
 def _guardrails(evaluation: Evaluation, config: GateConfig) -> list[Finding]:
     auc, ece = (_value(evaluation, name) for name in ("auc", "ece"))
     examples = evaluation.examples
