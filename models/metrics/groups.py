@@ -91,7 +91,7 @@ def look_up(
 
 
 def bands(
-    values: Real[ndarray, " N"], starts: Sequence[float]
+    values: Real[ndarray, " N"], starts: Sequence[int | float]
 ) -> tuple[Int[ndarray, " N"], list[str]]:
     """Return the band of each value and the bands' names; nan and values below the first are -1.
 
@@ -121,7 +121,7 @@ def group_table(
     labels: Shaped[ndarray, " N"],
     probability: Float[ndarray, " N"],
     users: Shaped[ndarray, " N"],
-    codes: Int[ndarray, " N"],
+    codes: Int[ndarray, " codes"],
     names: Sequence[str],
     *,
     base_probability: Float[ndarray, " N"] | None = None,
@@ -188,7 +188,7 @@ def _row(
     return row
 
 
-def _band_name(starts: Sequence[float], i: int, *, whole: bool) -> str:
+def _band_name(starts: Sequence[int | float], i: int, *, whole: bool) -> str:
     first = starts[i]
     if i + 1 == len(starts):
         return f"{first:g} or more"

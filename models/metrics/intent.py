@@ -65,4 +65,4 @@ def _normalised(values: Float[ndarray, "*rows n"]) -> Float[ndarray, "*rows n"]:
 def _relative_entropy(p: Float[ndarray, "*rows n"], q: Float[ndarray, "*rows n"]) -> ndarray:
     """KL(p || q) in bits, with 0 log 0 = 0; nan rows stay nan."""
     ratio = np.divide(p, q, out=np.ones_like(p), where=(p > 0) & (q > 0))
-    return (p * np.log2(ratio)).sum(axis=-1)
+    return np.asarray((p * np.log2(ratio)).sum(axis=-1))

@@ -47,7 +47,7 @@ class PairedDifference:
     p: float
 
 
-def user_bootstrap(  # noqa: PLR0917 - one call reads as one line of a table
+def user_bootstrap(
     metric_name: str,
     labels: Shaped[ndarray, " N"],
     scores: Real[ndarray, " N"],
@@ -75,7 +75,7 @@ def user_bootstrap(  # noqa: PLR0917 - one call reads as one line of a table
     return Interval(statistic(np.ones(len(names), dtype=np.int64)), low, high)
 
 
-def paired_bootstrap(  # noqa: PLR0917
+def paired_bootstrap(
     labels: Shaped[ndarray, " N"],
     scores_a: Real[ndarray, " N"],
     scores_b: Real[ndarray, " N"],

@@ -127,9 +127,10 @@ def roc_curve(
     ends = np.append(ranking.starts, len(ranking.order))
     clicks = np.concatenate([[0], np.cumsum(ranking.positive)])[ends]
     others = ends - clicks
-    with np.errstate(invalid="ignore"):
-        true_rate = ((clicks[-1] - clicks) / clicks[-1])[::-1]
-        false_rate = ((others[-1] - others) / others[-1])[::-1]
+    if clicks[-1] == 0 or others[-1] == 0:
+        return np.full(2, np.nan), np.full(2, np.nan)
+    true_rate = ((clicks[-1] - clicks) / clicks[-1])[::-1]
+    false_rate = ((others[-1] - others) / others[-1])[::-1]
     travelled = (true_rate + false_rate) / 2
     chosen = np.searchsorted(travelled, np.linspace(0, 1, points))
     chosen = np.unique(np.append(np.minimum(chosen, len(ends) - 1), (0, len(ends) - 1)))

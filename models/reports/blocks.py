@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 
 from models.files import write_text
-from models.reports.page import Html, Tone
+from models.reports.page import Html, Number, Tone
 
 Cell = str | int | float | bool | None
 
@@ -120,26 +120,26 @@ def write_page(folder: Path, name: str, html: str) -> Path:
     return path
 
 
-def number(value: float | None, digits: int = 4) -> str:
+def number(value: Number | None, digits: int = 4) -> str:
     """Return a number as shown to people, a dash where there is none."""
     if value is None or math.isnan(value):
         return "–"
     return f"{value:.{digits}f}".replace("-", "−")
 
 
-def signed(value: float | None, digits: int = 4) -> str:
+def signed(value: Number | None, digits: int = 4) -> str:
     """Return a difference with its sign; the minus is a real minus."""
     if value is None or math.isnan(value):
         return "–"
     return f"{value:+.{digits}f}".replace("-", "−")
 
 
-def count(value: float) -> str:
+def count(value: Number) -> str:
     """Return a count with thin spaces between thousands."""
     return f"{int(value):,}".replace(",", "\u202f")
 
 
-def percent(value: float | None, digits: int = 1) -> str:
+def percent(value: Number | None, digits: int = 1) -> str:
     """Return a share in percent."""
     if value is None or math.isnan(value):
         return "–"

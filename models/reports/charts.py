@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from models.reports.page import Html
+from models.reports.page import Html, Number
 from models.reports.results import Curve, Estimate, PopulationIntent, ReliabilityCurve
 from models.reports.svg import (
     WIDTH,
@@ -65,7 +65,7 @@ def reliability_chart(curves: Sequence[ReliabilityCurve]) -> Html:
     return figure.svg()
 
 
-def intent_chart(population: PopulationIntent, top: float) -> Html:
+def intent_chart(population: PopulationIntent, top: Number) -> Html:
     """Return true intent as bars and predicted intent as a line, as in DAIAN Figure 5.
 
     Args:
@@ -94,7 +94,7 @@ def intent_chart(population: PopulationIntent, top: float) -> Html:
 
 
 def bar_chart(
-    values: Sequence[float], x_title: str, about: str, *, names: Sequence[str] | None = None
+    values: Sequence[Number], x_title: str, about: str, *, names: Sequence[str] | None = None
 ) -> Html:
     """Return upright bars of shares, numbered from 1 unless named, each with its percent on top."""
     top = max([*values, 1e-9]) * 1.15
@@ -137,7 +137,7 @@ def rate_chart(rates: Sequence[Estimate], x_title: str, about: str) -> Html:
 
 
 def line_chart(
-    lines: Sequence[Curve], x_title: str, about: str, *, best: tuple[float, float] | None = None
+    lines: Sequence[Curve], x_title: str, about: str, *, best: tuple[Number, Number] | None = None
 ) -> Html:
     """Return lines over whole numbers (epochs); ``best`` is marked with its value."""
     xs = [v for line in lines for v in line.x]
@@ -187,7 +187,7 @@ def interval_chart(rows: Sequence[Row], x_title: str, about: str, *, digits: int
     return figure.svg()
 
 
-def level_bars(rows: Sequence[Row], about: str, *, top: float, threshold: float) -> Html:
+def level_bars(rows: Sequence[Row], about: str, *, top: Number, threshold: Number) -> Html:
     """Return lying bars from 0 to at most ``top``, one row each, and a line at a threshold."""
     figure = _rows(rows, (0.0, top), about, footer=8)
     for i, row in enumerate(rows):
@@ -219,7 +219,9 @@ def legend(items: Sequence[tuple[str, str]]) -> Html:
     return Html(f'<p class="legend">{"".join(keys)}</p>')
 
 
-def _rows(rows: Sequence[Row], x: tuple[float, float], about: str, *, footer: float = 44) -> Plot:
+def _rows(
+    rows: Sequence[Row], x: tuple[Number, Number], about: str, *, footer: Number = 44
+) -> Plot:
     """Return a plot with a named line for each row, first on top."""
     step, left = 30.0, 150.0
     height = step * len(rows) + footer + 8
@@ -234,9 +236,9 @@ def _rows(rows: Sequence[Row], x: tuple[float, float], about: str, *, footer: fl
     return figure
 
 
-def _upright(x: float, top: float, bottom: float, style: str) -> str:
+def _upright(x: Number, top: Number, bottom: Number, style: str) -> str:
     return f'<line class="{style}" x1="{x:.1f}" x2="{x:.1f}" y1="{top:.1f}" y2="{bottom:.1f}"/>'
 
 
-def _percent(value: float) -> str:
+def _percent(value: Number) -> str:
     return f"{100 * value:.0f}\u202f%"

@@ -14,6 +14,7 @@ from typing import Literal
 from jinja2 import Environment
 
 Tone = Literal["good", "bad", "mixed", "plain"]
+Number = int | float
 
 
 class Html(str):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from html import escape
 from itertools import pairwise
 
-from models.reports.page import Html
+from models.reports.page import Html, Number
 
 WIDTH, HEIGHT = 440.0, 300.0
 
@@ -26,12 +26,12 @@ class Scale:
         end: Last pixel.
     """
 
-    low: float
-    high: float
-    start: float
-    end: float
+    low: Number
+    high: Number
+    start: Number
+    end: Number
 
-    def __call__(self, value: float) -> float:
+    def __call__(self, value: Number) -> float:
         """Return the pixel of ``value``."""
         return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
 
@@ -51,20 +51,20 @@ class Plot:
     x: Scale
     y: Scale
     about: str
-    height: float = HEIGHT
+    height: Number = HEIGHT
     marks: list[str] = field(default_factory=list)
 
     def add(self, element: str) -> None:
         """Paint an element over what is there."""
         self.marks.append(element)
 
-    def line(self, xs: Iterable[float], ys: Iterable[float], style: str) -> None:
+    def line(self, xs: Iterable[Number], ys: Iterable[Number], style: str) -> None:
         """Draw a path through data points."""
         points = [f"{self.x(a):.1f},{self.y(b):.1f}" for a, b in zip(xs, ys, strict=True)]
         if points:
             self.add(f'<polyline class="path {style}" points="{" ".join(points)}"/>')
 
-    def segment(self, start: tuple[float, float], end: tuple[float, float], style: str) -> None:
+    def segment(self, start: tuple[Number, Number], end: tuple[Number, Number], style: str) -> None:
         """Draw a straight line between two data points."""
         (a, b), (c, d) = start, end
         self.add(
@@ -72,14 +72,14 @@ class Plot:
             f'x2="{self.x(c):.1f}" y2="{self.y(d):.1f}"/>'
         )
 
-    def dot(self, at: tuple[float, float], style: str, radius: float = 4.0) -> None:
+    def dot(self, at: tuple[Number, Number], style: str, radius: Number = 4.0) -> None:
         """Draw a dot at a data point."""
         self.add(
             f'<circle class="dot {style}" cx="{self.x(at[0]):.1f}" cy="{self.y(at[1]):.1f}" '
             f'r="{radius:g}"/>'
         )
 
-    def bar(self, left: float, right: float, top: float, style: str) -> None:
+    def bar(self, left: Number, right: Number, top: Number, style: str) -> None:
         """Draw an upright bar from the bottom of the plot to ``top``, all in data units."""
         a, b = sorted((self.x(left), self.x(right)))
         upper, lower = self.y(top), self.y(self.y.low)
@@ -88,7 +88,7 @@ class Plot:
             f'height="{max(lower - upper, 0):.1f}" rx="2"/>'
         )
 
-    def band(self, xs: Sequence[float], low: Sequence[float], high: Sequence[float]) -> None:
+    def band(self, xs: Sequence[Number], low: Sequence[Number], high: Sequence[Number]) -> None:
         """Shade between two lines."""
         there = [f"{self.x(a):.1f},{self.y(b):.1f}" for a, b in zip(xs, high, strict=True)]
         back = [f"{self.x(a):.1f},{self.y(b):.1f}" for a, b in zip(xs, low, strict=True)]
@@ -103,18 +103,18 @@ class Plot:
 
 
 def label(
-    at: tuple[float, float], words: str, *, anchor: str = "start", strong: bool = False
+    at: tuple[Number, Number], words: str, *, anchor: str = "start", strong: bool = False
 ) -> str:
     """Return a text element; ``at`` is in pixels of the view box."""
     shape = f'text-anchor="{anchor}"' + (' class="strong"' if strong else "")
     return f'<text x="{at[0]:.1f}" y="{at[1]:.1f}" {shape}>{escape(words)}</text>'
 
 
-def ticks(low: float, high: float, number: int = 5) -> list[float]:
+def ticks(low: Number, high: Number, number: int = 5) -> list[float]:
     """Return about ``number`` round values from ``low`` to ``high``, three at least."""
     rough = (high - low) / max(number - 1, 1)
     if not rough > 0:
-        return [low]
+        return [float(low)]
     magnitude = 10.0 ** math.floor(math.log10(rough))
     step = next(s for s in (1, 2, 2.5, 5, 10) if s * magnitude >= rough * 0.999) * magnitude
     first = math.ceil(low / step - 1e-9)
@@ -125,8 +125,8 @@ def ticks(low: float, high: float, number: int = 5) -> list[float]:
 
 
 def limits(
-    values: Iterable[float], *, floor: float | None = None, margin: float = 0.06
-) -> tuple[float, float]:
+    values: Iterable[Number], *, floor: Number | None = None, margin: Number = 0.06
+) -> tuple[Number, Number]:
     """Return a range that holds every finite value with a margin; ``floor`` fixes its low end."""
     finite = [v for v in values if math.isfinite(v)] or [0.0, 1.0]
     low, high = min(finite), max(finite)
@@ -137,13 +137,13 @@ def limits(
 
 
 def plot(
-    x: tuple[float, float],
-    y: tuple[float, float],
+    x: tuple[Number, Number],
+    y: tuple[Number, Number],
     about: str,
     *,
-    height: float = HEIGHT,
-    left: float = 48.0,
-    top: float = 12.0,
+    height: Number = HEIGHT,
+    left: Number = 48.0,
+    top: Number = 12.0,
 ) -> Plot:
     """Return an empty figure with room for axes: data ranges ``x`` and ``y``."""
     return Plot(
@@ -158,9 +158,9 @@ def axes(
     figure: Plot,
     x_title: str,
     *,
-    x_ticks: Sequence[float] | None = None,
+    x_ticks: Sequence[Number] | None = None,
     x_words: Callable[[float], str] | None = None,
-    y_ticks: Sequence[float] | None = None,
+    y_ticks: Sequence[Number] | None = None,
     y_words: Callable[[float], str] | None = None,
 ) -> None:
     """Draw horizontal grid lines, tick labels and the title below; the y unit stands above."""
@@ -179,7 +179,7 @@ def axes(
     figure.add(label((middle, bottom + 39), x_title, anchor="middle"))
 
 
-def words_for(values: Sequence[float]) -> Callable[[float], str]:
+def words_for(values: Sequence[Number]) -> Callable[[float], str]:
     """Return a formatter with just the digits that tell the ticks apart."""
     step = min((b - a for a, b in pairwise(values)), default=1.0)
     digits = max(0, -math.floor(math.log10(step) + 1e-9)) if step > 0 else 0
@@ -188,7 +188,7 @@ def words_for(values: Sequence[float]) -> Callable[[float], str]:
     return lambda value: f"{value + 0.0:.{digits}f}".replace("-", "−")
 
 
-def percent_words(values: Sequence[float]) -> Callable[[float], str]:
+def percent_words(values: Sequence[Number]) -> Callable[[float], str]:
     """Return a formatter of shares as percent."""
     plain = words_for([100 * value for value in values])
     return lambda value: f"{plain(100 * value)}\u202f%"

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 
 from models.reports.blocks import figure, figures, heading, join, text
 from models.reports.charts import legend, line_chart
-from models.reports.page import Html, Section
+from models.reports.page import Html, Number, Section
 from models.reports.results import Curve
 
-Points = list[tuple[float, float]]
+Points = list[tuple[Number, Number]]
 _STAGES = {"uim": "Intent pre-training (UIM)", "die": "Extraction pre-training (DIE)"}
 _METRICS = {
     "loss": ("Loss", "nats"),

@@ -1,7 +1,7 @@
 """What an evaluation says in plain words: the sentences at the head of its page."""
 
 from models.reports.blocks import number, percent, signed
-from models.reports.page import Headline, Tone
+from models.reports.page import Headline, Number, Tone
 from models.reports.results import Difference, Evaluation, Rival
 
 METRIC_NAMES = {
@@ -43,7 +43,7 @@ def outcome(difference: Difference, *, higher_is_better: bool = True) -> int:
     return side if higher_is_better else -side
 
 
-def interval_words(low: float | None, high: float | None, *, sign: bool = False) -> str:
+def interval_words(low: Number | None, high: Number | None, *, sign: bool = False) -> str:
     """Return "95 % interval a to b", or nothing where there is none."""
     if low is None or high is None:
         return ""
