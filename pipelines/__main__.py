@@ -32,9 +32,8 @@ VERBS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit code: 0, or 2 where the user can mend what went wrong."""
-    arguments = _parse(sys.argv[1:] if argv is None else list(argv))
     try:
-        code = _run(arguments)
+        code = _run(_parse(sys.argv[1:] if argv is None else list(argv)))
         sys.stdout.flush()
         return code
     except ProjectError as error:

@@ -5,8 +5,6 @@ import getpass
 from pathlib import Path
 
 from models.errors import MissingDataError, ReleaseError
-from steps.adapters.releases import lines, release_folder
-from steps.adapters.runs import read_report
 
 
 def add_line(parser: argparse.ArgumentParser) -> None:
@@ -24,11 +22,15 @@ def line_folder(asked: str | None) -> Path:
     Raises:
         ReleaseError: there is no such line, or none at all.
     """
+    from steps.adapters.releases import release_folder
+
     return release_folder(line_name(asked))
 
 
 def line_name(asked: str | None) -> str:
     """Return the name of the line meant; raise `ReleaseError` where there is none."""
+    from steps.adapters.releases import lines
+
     known = lines()
     name = asked or _default(known)
     if name not in known:
@@ -49,6 +51,8 @@ def who() -> str:
 
 
 def _default(known: list[str]) -> str:
+    from steps.adapters.runs import read_report
+
     if len(known) == 1:
         return known[0]
     try:

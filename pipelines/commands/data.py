@@ -32,20 +32,20 @@ def _stages(arguments: argparse.Namespace, folder: Path) -> Iterator[tuple[str, 
     """Yield the name and counts of what `ingest`, `validate` and `build_examples` would do."""
     from models.data.datasets.registry import DatasetConfig, load_dataset
     from models.data.examples import build_example_store
-    from models.data.tables import table_counts
+    from models.data.schema import TABLES
     from pipelines.plan import resolve
     from steps.adapters.great_expectations import ValidationConfig, require_valid, validate_tables
-    from steps.adapters.workspace import configs_folder, project_root
+    from steps.adapters.workspace import configs_folder, images_folder, project_root
 
     configs = configs_folder()
     config = DatasetConfig.model_validate(resolve("datasets", arguments.config, configs))
     rules = ValidationConfig.model_validate(resolve("validation", arguments.validation, configs))
     tables = load_dataset(config, project_root())
-    yield "tables", table_counts(tables)
+    yield "tables", {name: len(tables.table(name)) for name in TABLES} | tables.spec.facts
     verdict, examples = folder / "validation", folder / "examples"
     verdict.mkdir()
     examples.mkdir()
-    counts = validate_tables(tables, config.examples, rules, verdict)
+    counts = validate_tables(tables, config.examples, rules, verdict, images_folder(tables.spec))
     require_valid(verdict)
     yield "validation", counts
     yield (

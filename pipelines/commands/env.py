@@ -3,9 +3,6 @@
 import argparse
 import shlex
 
-from steps.adapters.environment import load_environment
-from steps.adapters.workspace import project_root
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Take nothing."""
@@ -14,7 +11,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print one ``export`` line a variable."""
+    from steps.adapters.environment import read_environment
+    from steps.adapters.workspace import project_root
+
     del arguments
-    for key, value in load_environment(project_root()).items():
+    for key, value in read_environment(project_root()).items():
         print(f"export {key}={shlex.quote(value)}")
     return 0

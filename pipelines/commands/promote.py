@@ -18,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Make the version the production version and print the switch."""
     from steps.adapters.release import production, promote
+    from steps.adapters.release_zenml import mark_in_zenml
 
     folder = line_folder(arguments.line)
     before = production(folder)
@@ -28,5 +29,8 @@ def run(arguments: argparse.Namespace) -> int:
         who=who(),
         override=arguments.override,
     )
-    print(f"{folder.name}: {before.version if before else 'nothing'} -> {after.version}")
+    print(
+        f"{folder.name}: {before.version if before else 'nothing'} -> {after.version}", flush=True
+    )
+    mark_in_zenml(folder, folder.name)
     return 0

@@ -3,9 +3,10 @@
 import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from steps.adapters.runs import RunReport, read_report
+if TYPE_CHECKING:
+    from steps.adapters.runs import RunReport
 
 METRICS = {"auc": "AUC", "gauc": "GAUC", "log_loss": "LogLoss", "ece": "ECE"}
 ROLES = ("challenger", "champion", "baseline")
@@ -22,12 +23,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the run."""
+    from steps.adapters.runs import read_report
+
     report = read_report(arguments.name)
     print(report.model_dump_json(indent=2) if arguments.json else "\n".join(told(report)))
     return 0
 
 
-def told(report: RunReport) -> Iterator[str]:
+def told(report: "RunReport") -> Iterator[str]:
     """Yield the lines for a person."""
     cached = "; nothing had changed: every step came from the cache" if report.cached else ""
     yield f"Run {report.run} of {report.line}, {report.finished_at:%Y-%m-%d %H:%M} UTC{cached}"
@@ -46,7 +49,7 @@ def told(report: RunReport) -> Iterator[str]:
     yield from _table(_next_commands(report))
 
 
-def _metric_rows(report: RunReport) -> Iterator[list[str]]:
+def _metric_rows(report: "RunReport") -> Iterator[list[str]]:
     shown = [key for key in METRICS if key in report.metrics.get("challenger", {})]
     yield ["test", *(METRICS[key] for key in shown)]
     for role in ROLES:
@@ -69,7 +72,7 @@ def _verdict(name: str, verdict: dict[str, Any]) -> str:
     return f"{'promote' if verdict['promote'] else 'keep'}: {' '.join(verdict['reasons'])}"
 
 
-def _next_commands(report: RunReport) -> Iterator[list[str]]:
+def _next_commands(report: "RunReport") -> Iterator[list[str]]:
     yield ["intentflow dashboard", "every step, artifact and page of the run, in the browser"]
     yield ["intentflow serve", "the production model over HTTP on this machine"]
     override = "" if report.verdicts["gate"]["promote"] else " --override"
