@@ -58,7 +58,7 @@ lint: setup ## style, types, import rules, spelling, dependencies
 check: lint test ## exactly what CI runs, but for the docs
 
 docs: setup ## the documentation, into site/, every broken link an error
-	@$(BIN)/mkdocs build --strict --quiet --config-file .mkdocs.yml
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --config-file .mkdocs.yml
 	@echo "Documentation: site/index.html"
 
 bench: setup ## the measurements that the README quotes, into benchmarks/results/
