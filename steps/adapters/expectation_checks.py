@@ -1,0 +1,156 @@
+"""A check, before and after Great Expectations has judged it, and the list they are gathered in."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+from models.data.schema import TABLES, TableName
+from models.reports.verdicts import Check, ValidationVerdict
+from steps.adapters.expectation_settings import CheckSettings, ValidationConfig
+
+SHOWN_ROWS = 5
+
+
+class NamedCheck(Check):
+    """A judged check with its address in the configuration and its remedy."""
+
+    name: str
+    allowed: str = ""
+    do: str = ""
+
+
+class NamedVerdict(ValidationVerdict):
+    """A verdict whose checks carry their names and remedies: what ``verdict.json`` holds."""
+
+    checks: tuple[NamedCheck, ...] = ()  # type: ignore[assignment]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number computed from the tables, for what no single-table expectation can express.
+
+    Attributes:
+        value: What the expectation bounds: mostly the number of rows at fault.
+        count: Rows at fault.
+        rows: The first of them.
+        checked: Rows looked at; ``max_share`` is a share of these.
+    """
+
+    value: float
+    count: int = 0
+    rows: pl.DataFrame = field(default_factory=pl.DataFrame)
+    checked: int = 0
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A check that Great Expectations will judge.
+
+    Attributes:
+        name: Its address in the configuration.
+        table: The canonical table it is about.
+        column: The column it is about, "" for the whole table.
+        words: What is expected, as a sentence.
+        kind: The type of the expectation ("expect_column_values_to_be_unique").
+        arguments: The expectation's arguments.
+        do: What a user can do when it fails.
+        settings: Severity and thresholds.
+        figure: The computed number it bounds; None where the table itself is looked at.
+    """
+
+    name: str
+    table: TableName
+    column: str
+    words: str
+    kind: str
+    arguments: Mapping[str, Any]
+    do: str
+    settings: CheckSettings
+    figure: Figure | None = None
+
+
+class Checklist:
+    """Gathers the checks that are not switched off.
+
+    Args:
+        config: Severities and thresholds.
+    """
+
+    def __init__(self, config: ValidationConfig) -> None:
+        self.config = config
+        self.checks: list[Planned] = []
+
+    def rows_hold(
+        self, name: str, column: str, words: str, kind: str, do: str, **arguments: Any
+    ) -> None:
+        """Add an expectation that every row, up to ``max_share``, must meet."""
+        settings = self.config.check(name)
+        allowance = {"mostly": 1 - settings.max_share} if settings.max_share else {}
+        if "column_list" not in arguments:
+            arguments["column"] = column
+        words += share_words(settings.max_share)
+        self._add(name, column, words, kind, do, {**arguments, **allowance})
+
+    def table_holds(
+        self, name: str, column: str, words: str, kind: str, do: str, **arguments: Any
+    ) -> None:
+        """Add an expectation on the table or on one number of a column."""
+        if column:
+            arguments["column"] = column
+        self._add(name, column, words, kind, do, arguments)
+
+    def figure_holds(
+        self,
+        name: str,
+        column: str,
+        words: str,
+        do: str,
+        measure: Callable[[], Figure],
+    ) -> None:
+        """Add a computed number that must lie in ``min`` … ``max``; a count, by ``max_share``."""
+        settings = self.config.check(name)
+        if settings.severity == "off":
+            return
+        figure = measure()
+        bounds = {"min_value": settings.min, "max_value": settings.max}
+        if figure.checked:
+            bounds = {"max_value": int(settings.max_share * figure.checked)}
+            words += share_words(settings.max_share)
+        kind = "expect_column_values_to_be_between"
+        self._add(name, column, words, kind, do, bounds, figure)
+
+    def _add(
+        self,
+        name: str,
+        column: str,
+        words: str,
+        kind: str,
+        do: str,
+        arguments: Mapping[str, Any],
+        figure: Figure | None = None,
+    ) -> None:
+        settings = self.config.check(name)
+        if settings.severity == "off":
+            return
+        table = _table_of(name)
+        if figure is not None:
+            arguments = {**arguments, "column": figure_column(name, column)}
+        self.checks.append(
+            Planned(name, table, column, words, kind, arguments, do, settings, figure)
+        )
+
+
+def figure_column(name: str, column: str) -> str:
+    """Return the column of a check in the one-row table of computed figures."""
+    return name if not column or column in name else f"{name} [{column}]"
+
+
+def _table_of(name: str) -> TableName:
+    return next(table for table in TABLES if name.startswith(f"{table}."))
+
+
+def share_words(max_share: float) -> str:
+    """Return how many rows may fail, to end a sentence with."""
+    return f" (up to {100 * max_share:g} % of rows may not)" if max_share else ""
