@@ -100,6 +100,7 @@ def screenshot(chromium: Path, tmp_path: Path) -> Callable[..., Path]:
              "--virtual-time-budget=3000", f"--user-data-dir={tmp_path / 'browser'}",
              f"--window-size={width},{height}", f"--screenshot={picture}", address],
             check=True, capture_output=True, timeout=120,
+            env=os.environ | {"HOME": str(tmp_path)},
         )  # fmt: skip
         return picture
 

@@ -1,7 +1,7 @@
 """``intentflow dashboard``: ZenML's dashboard, on this machine, until Ctrl-C."""
 
 import argparse
-import subprocess
+import os
 import sys
 from pathlib import Path
 
@@ -12,12 +12,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Serve the dashboard and return its exit code.
+    """Become the dashboard's server: signals and the exit code are ZenML's own.
 
     In the foreground on purpose: ZenML's background server also becomes the store that later runs
     talk to, and once it is gone they fail until somebody thinks of logging out.
     """
     zenml = Path(sys.executable).with_name("zenml")
-    command = [str(zenml), "login", "--local", "--blocking", "--ip-address", "127.0.0.1"]
+    address = ["--ip-address", "127.0.0.1", "--port", str(arguments.port)]
     print(f"http://127.0.0.1:{arguments.port} (Ctrl-C ends it)", flush=True)
-    return subprocess.run([*command, "--port", str(arguments.port)], check=False).returncode
+    os.execv(zenml, [str(zenml), "login", "--local", "--blocking", *address])

@@ -1,7 +1,7 @@
 """``intentflow drift-ui``: the Evidently workspace, on this machine, until Ctrl-C."""
 
 import argparse
-import subprocess
+import os
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -10,7 +10,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Serve the workspace and return the exit code of its server."""
+    """Become the workspace's server: signals and the exit code are Evidently's own."""
     from models.errors import MissingDataError
     from steps.adapters.evidently import drift_ui
     from steps.adapters.workspace import state_folder
@@ -23,4 +23,5 @@ def run(arguments: argparse.Namespace) -> int:
             do="Run the pipeline first: make run",
         )
     print(f"http://127.0.0.1:{arguments.port} (Ctrl-C ends it)", flush=True)
-    return subprocess.run(drift_ui(workspace, arguments.port), check=False).returncode
+    command = drift_ui(workspace, arguments.port)
+    os.execvp(command[0], command)
