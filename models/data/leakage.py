@@ -19,8 +19,8 @@ def check_leakage(store: ExampleStore) -> None:
     Raises:
         LeakageError: naming the promise, how many examples break it and the first five.
     """
-    _require(store, _late_history(store), "has a history event at or after its own time")
     _require(store, _foreign_history(store), "has history events of another user")
+    _require(store, _late_history(store), "has a history event at or after its own time")
     _require(store, _wrong_trigger(store), "has a trigger that is not the event just before it")
     _require(store, _divided_request(store), "is of a request that two splits share")
     _require(store, _out_of_order(store), "is of a split that begins before the earlier one ends")

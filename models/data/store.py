@@ -162,11 +162,11 @@ class ExampleStore:
         """Return the codes of original item ids; 0 for null, 1 for unknown ones."""
         return self._vocabularies.item_codes(item_ids)
 
-    def rows(self, split: Split) -> Int64[np.ndarray, " R"]:
-        """Return the rows of a split, in order of time."""
+    def rows(self, split: str) -> Int64[np.ndarray, " R"]:
+        """Return the rows of split train, valid or test, in order of time."""
         if split not in SPLITS:
             raise ConfigError(f"There is no split {split!r}.", allowed=", ".join(SPLITS))
-        return np.flatnonzero(self.split == SPLITS.index(split))
+        return np.flatnonzero(self.split == list(SPLITS).index(split))
 
     def history_length(self, rows: Int[np.ndarray, " B"]) -> Int32[np.ndarray, " B"]:
         """Return the number of events in the history of each row."""
