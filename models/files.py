@@ -1,13 +1,16 @@
 """Files that are either whole or absent: written under a temporary name, fsynced, renamed."""
 
 import os
+import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 TEMPORARY_PREFIX = ".partial-"
+ABANDONED_AFTER_S = 86_400
 
 
 def write_text(path: Path, text: str) -> None:
@@ -18,12 +21,13 @@ def write_text(path: Path, text: str) -> None:
 def write_bytes(path: Path, content: bytes) -> None:
     """Replace the file at ``path`` by ``content``, atomically and durably."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, dir=path.parent)
+    handle, temporary = tempfile.mkstemp(prefix=own_prefix(), dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
@@ -38,7 +42,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     An older folder at ``path`` stays untouched until then, and for good if the block raises.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=path.parent))
+    temporary = Path(tempfile.mkdtemp(prefix=own_prefix(), dir=path.parent))
     try:
         yield temporary
         temporary.chmod(0o755)
@@ -50,12 +54,35 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Delete the temporary files and folders that killed writers left anywhere under ``folder``."""
-    for leftover in folder.rglob(f"{TEMPORARY_PREFIX}*"):
+    """Delete the temporary files and folders that killed writers left anywhere under ``folder``.
+
+    What a living process writes is left alone: the name says whose it is.
+    """
+    for leftover in list(folder.rglob(f"{TEMPORARY_PREFIX}*")):
+        if not _is_abandoned(leftover):
+            continue
         if leftover.is_dir():
             shutil.rmtree(leftover, ignore_errors=True)
         else:
             leftover.unlink(missing_ok=True)
+
+
+def own_prefix() -> str:
+    """Return the prefix of this process's temporary names."""
+    return f"{TEMPORARY_PREFIX}{os.getpid()}-"
+
+
+def _is_abandoned(path: Path) -> bool:
+    owner = re.match(rf"{re.escape(TEMPORARY_PREFIX)}(\d+)-", path.name)
+    try:
+        if owner is None:
+            return time.time() - path.stat().st_mtime > ABANDONED_AFTER_S
+        os.kill(int(owner[1]), 0)
+    except (ProcessLookupError, FileNotFoundError):
+        return True
+    except PermissionError:
+        return False
+    return False
 
 
 def sync_folder(folder: Path) -> None:
@@ -80,7 +107,7 @@ def _swap_in(new: Path, path: Path) -> None:
     if not path.exists():
         new.rename(path)
         return
-    old = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=path.parent)) / "old"
+    old = Path(tempfile.mkdtemp(prefix=own_prefix(), dir=path.parent)) / "old"
     path.rename(old)
     try:
         new.rename(path)

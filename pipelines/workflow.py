@@ -4,10 +4,10 @@ from zenml import pipeline
 from zenml.enums import ExecutionMode
 
 from pipelines.plan import RunConfig, plan_run
-from steps.adapters.plain_errors import show_errors_plainly
 from steps.adapters.raw_data import raw_fingerprint
 from steps.adapters.releases import champion_hash
 from steps.adapters.tracking import name_model
+from steps.adapters.workspace import begin_run
 from steps.assign_semantic_ids import assign_semantic_ids
 from steps.bin_intents import bin_intents
 from steps.build_examples import build_examples
@@ -39,7 +39,7 @@ def workflow(
     seed: int = 1,
 ) -> None:
     """Train, evaluate and release an intent-aware CTR model; each name is a file in configs/."""
-    show_errors_plainly()
+    begin_run()
     plan = plan_run(
         RunConfig(
             dataset=dataset, encoder=encoder, intents=intents, tokenizer=tokenizer, model=model,

@@ -14,7 +14,9 @@ from typing import Any
 from models.artifacts import ArtifactRef, Scalar, read_manifest, reference, write_artifact
 from models.data.schema import DatasetSpec
 from models.errors import CorruptArtifactError, MissingDataError
+from models.files import remove_leftovers
 from models.settings import digest
+from steps.adapters.plain_errors import show_errors_plainly
 
 ROOT_MARK = "data.dvc"
 
@@ -42,6 +44,13 @@ def state_folder() -> Path:
     """Return the folder that holds everything runs make."""
     given = os.environ.get("INTENTFLOW_HOME")
     return Path(given).resolve() if given else project_root() / ".intentflow"
+
+
+def begin_run() -> None:
+    """Make the place ready: errors told plainly, what killed runs left half-written removed."""
+    show_errors_plainly()
+    if state_folder().is_dir():
+        remove_leftovers(state_folder())
 
 
 def local(ref: ArtifactRef) -> Path:

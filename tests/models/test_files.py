@@ -91,3 +91,10 @@ def test_a_killed_writer_leaves_the_old_folder_and_a_trace_that_is_cleaned(tmp_p
     assert any(name.startswith(TEMPORARY_PREFIX) for name in names(tmp_path))
     remove_leftovers(tmp_path)
     assert names(tmp_path) == ["artifact"]
+
+
+def test_what_a_living_process_writes_is_left_alone(tmp_path: Path) -> None:
+    with new_folder(tmp_path / "artifact") as folder:
+        remove_leftovers(tmp_path)
+        assert folder.is_dir()
+    assert names(tmp_path) == ["artifact"]
