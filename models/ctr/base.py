@@ -36,7 +36,7 @@ class Output:
     """
 
     logit: Float[Tensor, " B"]
-    intent: Float[Tensor, "B n"] | None = None
+    intent: Float[Tensor, "R n"] | None = None  # R = B, or 1 for the candidates of one request
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ Section 4 of the paper, equation by equation; what it leaves open: docs/models/d
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 from torch import Tensor
 
 from models.ctr.base import CTRModel, ModelConfig, Output, Stage
@@ -62,6 +62,14 @@ class DAIANConfig(ModelConfig):
     uim_epochs: PositiveInt = 5
     die_epochs: PositiveInt = 1
     uim_lr_scale: PositiveFloat = 0.1
+
+    @model_validator(mode="after")
+    def _heads_divide_the_width(self) -> "DAIANConfig":
+        if self.intent_width % self.heads:
+            raise ValueError(
+                f"intent_width {self.intent_width} is no multiple of heads {self.heads}"
+            )
+        return self
 
 
 class DAIAN(CTRModel):
@@ -128,13 +136,15 @@ class DAIAN(CTRModel):
         intent = self._intent(batch, true_intent)
         intents: tuple[Tensor, ...] = ()
         if self.settings.die:
-            alike = self._alike_to_trigger(batch)
+            alike = self.alike_to_trigger(batch)
             intents = self.die(intent, trigger, target, history, mask=mask, alike=alike)
         if true_intent:
             return Output(self.die_head(join(*intents, target, trigger)).squeeze(-1), intent)
         parts = [self.user(batch), target, trigger, self.attention(target, history, mask), intent]
         if self.settings.sein:
-            similarity = self.enhancer(target, trigger, self._level(targets, batch.trigger_item))
+            similarity = self.enhancer(
+                target, trigger, self.pair_level(targets, batch.trigger_item)
+            )
             parts.append(similarity)
             intents = self.shift(similarity, *intents) if intents else ()
         logit = self.head(join(*parts, *intents)).squeeze(-1)
@@ -165,14 +175,16 @@ class DAIAN(CTRModel):
         self.register_buffer("content", centre_content(content, mean), persistent=False)
         self.register_buffer("edges", edges, persistent=False)
 
-    def _level(self, targets: Int[Tensor, " T"], trigger: Int[Tensor, " B"]) -> Int[Tensor, " T"]:
+    def pair_level(
+        self, targets: Int[Tensor, " T"], trigger: Int[Tensor, " B"]
+    ) -> Int[Tensor, " T"]:
         """Return the level of M_sim (Eq. 12); -1 where either item has no content."""
         left, right = self.content[targets.long()], self.content[trigger.long()]  # T C, B C
         known = left.any(-1) & right.any(-1)
         level = similarity_level(cosine(left, right.expand_as(left)), self.edges)
         return torch.where(known, level, -1)
 
-    def _alike_to_trigger(self, batch: Batch) -> Bool[Tensor, "B L"]:
+    def alike_to_trigger(self, batch: Batch) -> Bool[Tensor, "B L"]:
         """Return which behaviours are as like the trigger as the explicit subsequence asks."""
         trigger = self.content[batch.trigger_item.long()]  # B C
         history = F.embedding(batch.history, self.content)  # B L C

@@ -1,0 +1,204 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from models.ctr.config import CTRConfig
+from models.errors import ConfigError, TrainingError
+from models.training.checkpoint import CHECKPOINT
+from models.training.trainer import pick_device, train
+from tests.models.training.synthetic import Dataset, small_config
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def run(dataset: Dataset, folder: Path, config: CTRConfig, seed: int = 0) -> dict[str, bytes]:
+    """Train; return the bytes of every file written."""
+    train(
+        config, dataset.store, dataset.catalogue, dataset.intents, folder / "model",
+        seed=seed, resume_folder=folder / "resume",
+    )  # fmt: skip
+    assert not (folder / "resume").exists()
+    return contents(folder / "model")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def curves(files: dict[str, bytes]) -> list[dict[str, float]]:
+    return [json.loads(line) for line in files["history.jsonl"].decode().splitlines()]
+
+
+@pytest.mark.parametrize("name", ["din", "daian"])
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(
+    name: str, dataset: Dataset, tmp_path: Path
+) -> None:
+    config = small_config(name, max_epochs=2, batch_size=256)
+    first, same, other = (run(dataset, tmp_path / f"{i}", config, seed=i // 2) for i in range(3))
+    assert first == same
+    assert first["weights.safetensors"] != other["weights.safetensors"]
+
+
+def test_daian_trains_in_three_stages_and_its_curves_say_so(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    config = small_config("daian", max_epochs=2, batch_size=256, patience=5)
+    rows = curves(run(dataset, tmp_path, config))
+    assert [row["stage"] for row in rows] == [*["uim"] * 5, "die", *["joint"] * 2]
+    assert rows[4]["valid/intent_kl"] < rows[0]["valid/intent_kl"]
+    assert {"train/loss", "valid/auc", "valid/log_loss", "epoch"} <= set(rows[-1])
+
+
+def test_the_best_epochs_weights_are_kept(dataset: Dataset, tmp_path: Path) -> None:
+    wild = small_config("din", max_epochs=6, patience=6, batch_size=64, learning_rate=0.05)
+    rows = curves(files := run(dataset, tmp_path / "all", wild))
+    best = int(np.argmax([row["valid/auc"] for row in rows]))
+    assert best < 5
+    stopped = wild.model_copy(
+        update={"training": wild.training.model_copy(update={"max_epochs": best + 1})}
+    )
+    until_best = run(dataset, tmp_path / "best", stopped)
+    assert files["weights.safetensors"] == until_best["weights.safetensors"]
+
+
+def test_training_leaves_the_callers_random_numbers_alone(dataset: Dataset, tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    run(dataset, tmp_path, small_config("din", max_epochs=1))
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_a_loss_that_is_not_finite_ends_training_with_place_and_remedy(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    config = small_config("din", learning_rate=1e30, batch_size=64)
+    with pytest.raises(TrainingError, match=r"loss became (nan|inf)(.|\n)*learning_rate"):
+        run(dataset, tmp_path, config)
+    assert not (tmp_path / "model").exists()
+
+
+class Stop(Exception):  # noqa: N818
+    """Ends a run where a test wants it to end."""
+
+
+def interrupted(
+    dataset: Dataset, folder: Path, config: CTRConfig, steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Train until ``steps`` optimizer steps are done, then end as a kill would."""
+    done = 0
+    original = torch.optim.AdamW.step
+
+    def counted(*arguments: object) -> object:
+        nonlocal done
+        if done == steps:
+            raise Stop
+        done += 1
+        return original(*arguments)  # pyright: ignore
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.optim.AdamW, "step", counted)
+        with pytest.raises(Stop):
+            run(dataset, folder, config)
+
+
+@pytest.mark.parametrize("steps", [3, 20, 31, 45])
+def test_a_run_ended_anywhere_goes_on_to_the_same_bytes(
+    steps: int, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {**small_config("daian").settings, "dropout": 0.3, "uim_epochs": 3}
+    config = small_config("daian", max_epochs=3, batch_size=128, checkpoint_every=2)
+    config = config.model_copy(update={"settings": settings})
+    expected = run(dataset, tmp_path / "undisturbed", config)
+    interrupted(dataset, tmp_path / "killed", config, steps, monkeypatch)
+    assert (tmp_path / "killed" / "resume" / CHECKPOINT).exists()
+    assert run(dataset, tmp_path / "killed", config) == expected
+
+
+def test_the_checkpoint_of_another_run_is_refused(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = small_config("din", batch_size=64, checkpoint_every=2)
+    interrupted(dataset, tmp_path, config, 5, monkeypatch)
+    with pytest.raises(TrainingError, match="belongs to another run"):
+        run(dataset, tmp_path, config, seed=1)
+    with pytest.raises(TrainingError, match="belongs to another run"):
+        run(dataset, tmp_path, small_config("din", batch_size=32, checkpoint_every=2))
+
+
+def test_a_checkpoint_of_rubbish_is_a_named_error(dataset: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "resume").mkdir()
+    (tmp_path / "resume" / CHECKPOINT).write_bytes(b"rubbish")
+    with pytest.raises(TrainingError, match="checkpoint cannot be read"):
+        run(dataset, tmp_path, small_config("din"))
+
+
+def test_a_device_that_is_not_here_is_refused() -> None:
+    with pytest.raises(ConfigError, match="is no device"):
+        pick_device("toaster")
+    assert pick_device("cpu") == torch.device("cpu")
+    if not torch.cuda.is_available():
+        assert pick_device("auto") == torch.device("cpu")
+        with pytest.raises(ConfigError, match="no device 'cuda'"):
+            pick_device("cuda")
+
+
+@pytest.mark.parametrize("training", [{"optimizer": "adagrad", "learning_rate": 0.05}, {"bf16": 1}])
+def test_other_optimizers_and_precisions_learn_too(
+    training: dict[str, object], dataset: Dataset, tmp_path: Path
+) -> None:
+    config = small_config("din", max_epochs=5, batch_size=64, **training)
+    rows = curves(run(dataset, tmp_path, config))
+    assert rows[-1]["train/loss"] < rows[0]["train/loss"]
+
+
+KILLED_RUN = """
+import sys
+from pathlib import Path
+import torch
+torch.set_num_threads(1)
+from tests.models.training.synthetic import make_dataset, small_config
+from models.training.trainer import train
+folder = Path(sys.argv[1])
+dataset = make_dataset(folder / sys.argv[2])
+config = small_config("daian", max_epochs=3, batch_size=32, checkpoint_every=3, patience=3)
+train(config, dataset.store, dataset.catalogue, dataset.intents, folder / "model", seed=0,
+      resume_folder=folder / "resume")
+"""
+
+
+@pytest.mark.slow
+def test_a_process_killed_again_and_again_ends_with_the_bytes_of_an_undisturbed_one(
+    tmp_path: Path,
+) -> None:
+    def start(folder: Path, name: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-c", KILLED_RUN, str(folder), name],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+
+    assert start(tmp_path / "undisturbed", "data").wait(timeout=300) == 0
+    killed = tmp_path / "killed"
+    checkpoint = killed / "resume" / CHECKPOINT
+    for attempt in range(2):
+        process = start(killed, f"data{attempt}")
+        before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+        deadline = time.monotonic() + 120
+        while not (checkpoint.exists() and checkpoint.stat().st_mtime_ns != before):
+            assert time.monotonic() < deadline
+            assert process.poll() is None
+            time.sleep(0.01)
+        time.sleep(0.3 * attempt)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait(timeout=30) == -signal.SIGKILL
+    assert start(killed, "last").wait(timeout=300) == 0
+    assert contents(killed / "model") == contents(tmp_path / "undisturbed" / "model")
