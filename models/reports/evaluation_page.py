@@ -64,7 +64,7 @@ def write_evaluation_page(
         title,
         [section for section in sections if section is not None],
         verdict=headline(evaluation),
-        facts={**facts, "Intervals": resampling},
+        facts={"Bootstrap": resampling, **facts},
         kicker="intentflow · evaluation",
     )
     return write_page(folder, "evaluation.html", html)

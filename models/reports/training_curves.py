@@ -35,7 +35,11 @@ def training_section(rows: Iterable[Mapping[str, object]]) -> Section | None:
         parts.append(figures(panels))
     if not parts:
         return None
-    parts.append(text("The labelled dot is the best validation epoch of the stage.", "note"))
+    note = (
+        "A labelled dot is the best validation value. The weights kept are those of the best "
+        "validation AUC, in intent stages those of the least divergence."
+    )
+    parts.append(text(note, "note"))
     return Section(
         "Training",
         join(*parts),
