@@ -9,7 +9,7 @@ from models.data.datasets.simulator.traffic import Requests, Shown
 
 MAX_CLICK = 0.95
 _BRAND_SHARE, _PRICE_SHARE = 0.8, 0.6  # of the taste; squares add up to 1
-_POPULARITY = 0.1  # standard deviation of the log click rate from popularity
+_POPULARITY = 0.25  # standard deviation of the log click rate from popularity
 
 
 def shown_prices(

@@ -54,7 +54,7 @@ class SimulatorSettings(Settings):
     broad_share: float = Field(default=0.5, ge=0, le=1)  # of users
     intent_concentration: float = Field(default=40, gt=0)  # Dirichlet; larger: users more alike
     profile_signal: float = Field(default=0.9, ge=0, le=1)  # how far age and city tell population
-    taste: NonNegativeFloat = 0.5  # standard deviation of the log click odds, from taste
+    taste: NonNegativeFloat = 0.7  # standard deviation of the log click odds, from taste
     noise: NonNegativeFloat = 0.1  # the same, from nothing observable
     drift: DriftSettings = DriftSettings()
     seasonality: SeasonalitySettings = SeasonalitySettings()
