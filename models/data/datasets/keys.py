@@ -66,9 +66,10 @@ def check_unique(table: Checked, column: str) -> None:
     if repeated.any():
         row = repeated.arg_max() or 0
         first = (values == values[row]).arg_max() or 0
+        count = int(repeated.sum())
         raise SchemaError(
             f"{column} {values[row]!r} of table {table.name!r} occurs again "
-            f"({int(repeated.sum())} repeated rows).",
+            f"({count} repeated row{'s' * (count != 1)}).",
             where=f"{table.place(row, column)}; first at {table.place(first, column)}",
             allowed=f"each {column} once",
             do="Remove the repeated rows, or map the column that identifies a row.",
@@ -121,10 +122,11 @@ def _cast(table: Checked, column: str, *, whole: bool) -> Checked:
 
 def _unknown(table: Checked, column: str, unknown: pl.Series) -> SchemaError:
     row = unknown.arg_max() or 0
+    count = int(unknown.sum())
     home = "users" if column == "user_id" else "items"
     return SchemaError(
         f"{column} {table.frame[column][row]!r} of table {table.name!r} has no row in {home} "
-        f"({int(unknown.sum())} such rows).",
+        f"({count} such row{'s' * (count != 1)}).",
         where=table.place(row, column),
         allowed=f"ids that table {home!r} has",
         do=f"Add the missing {home}, or set unknown_keys: drop.",
