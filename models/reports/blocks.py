@@ -108,6 +108,13 @@ def folded(summary: str, body: Html) -> Html:
     return Html(f"<details><summary>{escape(summary)}</summary>{body}</details>")
 
 
+def first(sentences: Sequence[str], most: int) -> tuple[str, ...]:
+    """Return up to ``most`` of the sentences, and how many more there are."""
+    rest = len(sentences) - most
+    more = (f"And {rest} more, below.",) if rest > 0 else ()
+    return (*sentences[:most], *more)
+
+
 def join(*parts: Html) -> Html:
     """Return the parts one after the other."""
     return Html("".join(parts))

@@ -8,6 +8,7 @@ from models.reports.blocks import (
     count,
     figure,
     figures,
+    first,
     mark,
     number,
     table,
@@ -50,7 +51,7 @@ def write_drift_page(
     ]
     html = render_page(
         "Does the newest window look like the reference?",
-        sections,
+        sections if verdict.columns else [],
         verdict=_drift_headline(verdict),
         facts=facts,
         kicker="intentflow · drift",
@@ -66,7 +67,9 @@ def _drift_headline(verdict: DriftVerdict) -> Headline:
             f"{count(verdict.current_rows)} newest rows against "
             f"{count(verdict.reference_rows)} reference rows."
         )
-    details = tuple(line for line in (*verdict.reasons, windows) if line)
+    details = tuple(line for line in (*first(verdict.reasons, 5), windows) if line)
+    if not verdict.columns:
+        return Headline("The windows were not compared.", details, "mixed")
     words = f"{len(drifted)} of {len(verdict.columns)} columns moved past their threshold"
     if verdict.drifted:
         return Headline(f"The newest window has drifted: {words}.", details, "bad")

@@ -24,6 +24,16 @@ from models.reports.charts import bar_chart
 from models.reports.page import Headline, Html, Section, render_page
 
 CohortSamples = Mapping[str, Sequence[str]]
+_LABELS = {
+    "fvu": "Share of the embeddings' variance lost (FVU)",
+    "unique_rate": "Different codes per item",
+    "codes": "Codes in each codebook",
+    "collision_codes": "Different collision codes",
+    "churn": "Share of items whose IDs changed",
+    "utilisation": "Share of codes in use",
+    "perplexity": "Effective number of codes (perplexity)",
+    "tokenizer_hash": "Tokenizer",
+}
 _SIZE_BANDS = ((1, "1"), (2, "2 to 3"), (4, "4 to 9"), (10, "10 to 29"), (30, "30 or more"))
 
 
@@ -215,17 +225,24 @@ def _samples(samples: CohortSamples) -> Html:
 
 
 def _diagnostic_table(diagnostics: Mapping[str, object]) -> Html:
-    rows = []
-    for name, value in sorted(diagnostics.items()):
-        if isinstance(value, list | tuple):
-            shown = ", ".join(_figure(v) for v in value)
-        else:
-            shown = _figure(value)
-        rows.append([name.replace("_", " ").replace("/", " "), shown])
-    return table(["Figure", "Value, for each level where there are several"], rows)
+    rows = [
+        [_LABELS.get(name, name.replace("_", " ")), _figures(value)]
+        for name, value in diagnostics.items()
+        if _is_plain(value)
+    ]
+    return table(["Figure", "Value; one for each level where there are several"], rows)
 
 
-def _figure(value: object) -> str:
+def _is_plain(value: object) -> bool:
+    """Tell a figure, or a short list of figures, from the counts behind them."""
+    if isinstance(value, list | tuple):
+        return len(value) <= 8 and all(isinstance(entry, int | float) for entry in value)
+    return isinstance(value, str | int | float)
+
+
+def _figures(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_figures, value))
     if isinstance(value, float):
         return number(value)
     return count(value) if isinstance(value, int) and not isinstance(value, bool) else str(value)

@@ -7,6 +7,7 @@ from models.reports.blocks import (
     Tile,
     bullets,
     count,
+    first,
     folded,
     heading,
     join,
@@ -61,12 +62,12 @@ def _validation_headline(verdict: ValidationVerdict) -> Headline:
     if verdict.critical:
         number_failed = len(verdict.critical)
         words = f"{number_failed} critical check{'s' * (number_failed != 1)} failed"
-        details = tuple(f"{_place(c)}: {c.expectation}" for c in verdict.critical[:5])
+        details = first([f"{_place(c)}: {c.expectation}" for c in verdict.critical], 5)
         return Headline(f"The data may not be used: {words} of {total}.", details, "bad")
     if warned:
         return Headline(
             f"The data may be used: no critical check of {total} failed, with {warnings}.",
-            tuple(f"{_place(c)}: {c.expectation}" for c in verdict.warnings[:5]),
+            first([f"{_place(c)}: {c.expectation}" for c in verdict.warnings], 5),
             "mixed",
         )
     return Headline(f"The data may be used: all {total} checks passed.", tone="good")

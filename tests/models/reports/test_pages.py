@@ -227,6 +227,13 @@ def test_drift_page_puts_what_moved_first(tmp_path: Path) -> None:
     assert "9 newest rows against 8 reference rows" in words
 
 
+def test_drift_page_of_windows_too_small_says_so(tmp_path: Path) -> None:
+    verdict = DriftVerdict(drifted=False, reasons=("Not enough rows to compare.",))
+    _, words = read(write_drift_page(tmp_path, verdict))
+    assert "The windows were not compared. Not enough rows to compare." in words
+    assert "No drift" not in words
+
+
 @pytest.mark.parametrize(
     ("promote", "champion", "expected"),
     [
@@ -265,9 +272,19 @@ def test_intent_page_without_levels_names_the_file(tmp_path: Path) -> None:
 def test_tokenizer_page_shows_what_shares_a_code(tmp_path: Path) -> None:
     items = semantic_ids(tmp_path)
     path = write_tokenizer_page(
-        tmp_path, items, diagnostics={"reconstruction_fvu": 0.213, "utilisation": [0.9, 1.0]}
+        tmp_path,
+        items,
+        diagnostics={
+            "fvu": 0.213,
+            "utilisation": [0.9, 1.0],
+            "churn": None,
+            "usage": [[1] * 256, [2] * 256],
+            "collision_histogram": {"1": 200},
+        },
     )
     _, words = read(path)
+    assert "variance lost (FVU) 0.2130" in words
+    assert "usage" not in words
     assert "of 300 items have codes of their own before the collision code." in words
     assert HOSTILE in words
     assert "0.9000, 1.0000" in words
