@@ -1,55 +1,27 @@
 """Report the drift of a current window against a reference window with Evidently."""
 
+import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
+import numpy as np
 import polars as pl
-from pydantic import Field
 
 from models.artifacts import Scalar
-from models.settings import Settings
+from models.errors import SchemaError
+from models.files import write_text
+from models.reports.drift_page import write_drift_page
+from models.reports.verdicts import DriftColumn, DriftVerdict
+from steps.adapters.evidently_columns import Comparison, compare_columns
+from steps.adapters.evidently_noise import noise_threshold
+from steps.adapters.evidently_report import make_report
+from steps.adapters.evidently_settings import DriftConfig
 
-Group = Literal["features", "label", "intent", "semantic_ids", "scores"]
+__all__ = ["DriftConfig", "drift_ui", "report_drift"]
 
-
-class DriftConfig(Settings):
-    """Settings of `report_drift`.
-
-    Args:
-        minimum_effect: Smallest Jensen–Shannon distance worth an alarm, by group of columns.
-        column_minimum_effect: The same for single columns.
-        false_alarms: Share of runs without drift that may still report one.
-        resamples: A/A pairs drawn from the reference to learn each column's noise.
-        quantile_bins: Bins, of equal share in the reference, of a numeric column.
-        top_categories: Categories kept of a high-cardinality column; the rest is hashed.
-        hash_buckets: Buckets that the rest is hashed into.
-        ignore: Columns left out.
-        unit: Column whose equal values belong together (a user); widens the noise accordingly.
-        sample_rows: Rows of each window looked at, drawn with ``seed``.
-        min_rows: Fewer rows in a window give the verdict "not enough data".
-        seed: Seed of sample and resamples.
-        project: Name of the project in the Evidently workspace.
-    """
-
-    minimum_effect: dict[Group, float] = {
-        "features": 0.05,
-        "label": 0.02,
-        "intent": 0.05,
-        "semantic_ids": 0.05,
-        "scores": 0.05,
-    }
-    column_minimum_effect: dict[str, float] = {}
-    false_alarms: float = Field(default=0.02, gt=0, lt=1)
-    resamples: int = Field(default=2000, ge=100)
-    quantile_bins: int = Field(default=20, ge=2, le=200)
-    top_categories: int = Field(default=30, ge=2)
-    hash_buckets: int = Field(default=10, ge=1)
-    ignore: tuple[str, ...] = ()
-    unit: str | None = "user_id"
-    sample_rows: int = Field(default=20_000, ge=100)
-    min_rows: int = Field(default=50, ge=2)
-    seed: int = 0
-    project: str = "intentflow"
+VERDICT, PAGE, REPORT = "verdict.json", "summary.html", "drift.html"
+METHOD = "Jensen–Shannon distance"
 
 
 def report_drift(
@@ -69,15 +41,155 @@ def report_drift(
         folder: Where the files go.
         workspace: The Evidently workspace that receives a snapshot; made when absent.
         run_name: The snapshot's name.
+
+    Raises:
+        SchemaError: the windows have different columns.
     """
-    raise NotImplementedError
+    _check_same_columns(reference, current)
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = {"reference_rows": reference.height, "current_rows": current.height}
+    if min(rows.values()) < config.min_rows:
+        reason = f"Not enough rows to compare: {config.min_rows} are needed in each window."
+        verdict = DriftVerdict.model_validate({"drifted": False, "reasons": (reason,), **rows})
+        write_drift_page(folder, verdict, name=REPORT)
+    else:
+        found = _compare(reference, current, config, folder, (workspace, run_name))
+        verdict = DriftVerdict.model_validate({**found, **rows})
+    write_drift_page(folder, verdict, facts={"run": run_name, "seed": config.seed}, name=PAGE)
+    write_text(folder / VERDICT, verdict.model_dump_json(indent=2) + "\n")
+    drifted = [column.name for column in verdict.columns if column.drifted]
+    return {
+        "drifted": verdict.drifted,
+        "columns": len(verdict.columns),
+        "drifted_columns": len(drifted),
+        "names": ", ".join(drifted),
+        **rows,
+    }
 
 
 def drift_ui(workspace: Path, port: int = 8000) -> list[str]:
     """Return the command that shows the snapshots of ``workspace`` in a browser, on this machine.
 
+    Run it with ``DO_NOT_TRACK=1`` in its environment: ``env`` sets that here.
+
     Args:
         workspace: The Evidently workspace.
         port: Port on 127.0.0.1.
     """
-    raise NotImplementedError
+    evidently = str(Path(sys.executable).with_name("evidently"))
+    options = ["--workspace", str(workspace), "--host", "127.0.0.1", "--port", str(port)]
+    return ["env", "DO_NOT_TRACK=1", evidently, "ui", *options]
+
+
+def _check_same_columns(reference: pl.DataFrame, current: pl.DataFrame) -> None:
+    different = sorted(set(reference.columns) ^ set(current.columns))
+    if different:
+        raise SchemaError(
+            f"The two windows differ in their columns: {', '.join(different)}.",
+            where="the windows of the drift report",
+            allowed="the same columns in both",
+            do="Build both windows by the same code and from the same data set.",
+        )
+
+
+def _compare(
+    reference: pl.DataFrame,
+    current: pl.DataFrame,
+    config: DriftConfig,
+    folder: Path,
+    destination: tuple[Path, str],
+) -> dict[str, Any]:
+    """Return the columns and reasons of the verdict, after Evidently's report was written."""
+    comparisons = compare_columns(
+        _sample(reference, config),
+        _sample(current, config),
+        config,
+    )
+    thresholds = _thresholds(comparisons, config)
+    found = make_report(comparisons, thresholds, config, folder / REPORT, destination)
+    columns = [
+        _column(comparison, thresholds[comparison.name], *found[comparison.name])
+        for comparison in comparisons
+    ]
+    columns.sort(key=lambda column: -(column.statistic or 0.0) / max(column.threshold, 1e-9))
+    reasons = [_reason(column) for column in columns if column.drifted]
+    return {
+        "drifted": bool(reasons),
+        "columns": tuple(column.model_dump() for column in columns),
+        "reasons": tuple(reasons),
+    }
+
+
+def _sample(frame: pl.DataFrame, config: DriftConfig) -> pl.DataFrame:
+    if frame.height <= config.sample_rows:
+        return frame
+    return frame.sample(config.sample_rows, seed=config.seed)
+
+
+def _thresholds(comparisons: Sequence[Comparison], config: DriftConfig) -> dict[str, float]:
+    """Return each column's threshold: its noise, or the smallest effect worth an alarm if larger.
+
+    The false alarms a run may give are divided among its columns (Bonferroni).
+    """
+    share = config.false_alarms / max(len(comparisons), 1)
+    generator = np.random.default_rng(config.seed)
+    thresholds = {}
+    for comparison in comparisons:
+        noise = noise_threshold(
+            comparison, false_alarm=share, resamples=config.resamples, generator=generator
+        )
+        default = config.minimum_effect.get(comparison.group, 0.05)
+        effect = config.column_minimum_effect.get(comparison.name, default)
+        thresholds[comparison.name] = max(noise, effect)
+    return thresholds
+
+
+def _column(
+    comparison: Comparison, threshold: float, statistic: float, drifted: bool
+) -> DriftColumn:
+    words = _numbers(comparison) if comparison.numeric else _categories(comparison)
+    return DriftColumn(
+        name=comparison.name,
+        group=comparison.group,
+        method=METHOD,
+        statistic=statistic,
+        threshold=threshold,
+        drifted=drifted,
+        reference=words[0],
+        current=words[1],
+    )
+
+
+def _numbers(comparison: Comparison) -> tuple[str, str]:
+    sides = (comparison.reference, comparison.current)
+    reference, current = (
+        f"mean {_mean(side):.4g}, median {float(np.median(side.to_numpy())):.4g}" for side in sides
+    )
+    return reference, current
+
+
+def _mean(column: pl.Series) -> float:
+    return float(np.mean(column.to_numpy()))
+
+
+def _categories(comparison: Comparison) -> tuple[str, str]:
+    """Return the share, in both windows, of the category whose share changed most."""
+    if comparison.group == "label":
+        rates = [
+            _mean(side.cast(pl.Float64)) for side in (comparison.reference, comparison.current)
+        ]
+        return f"{100 * rates[0]:.2f} % clicked", f"{100 * rates[1]:.2f} % clicked"
+    left, right = (
+        np.bincount(bins, minlength=comparison.num_bins) / len(bins)
+        for bins in (comparison.reference_bins, comparison.current_bins)
+    )
+    most = int(np.abs(left - right).argmax())
+    values = pl.concat([comparison.reference, comparison.current]).unique().sort()
+    return f"{values[most]}: {100 * left[most]:.1f} %", f"{values[most]}: {100 * right[most]:.1f} %"
+
+
+def _reason(column: DriftColumn) -> str:
+    return (
+        f"{column.name} went from {column.reference} to {column.current} "
+        f"({METHOD} {column.statistic:.3f}, allowed {column.threshold:.3f})."
+    )
