@@ -4,7 +4,6 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -12,6 +11,7 @@ from jaxtyping import Float
 from tqdm import tqdm
 
 from models.artifacts import Scalar
+from models.data.schema import DatasetSpec
 from models.encoders.base import Encoder, EncoderIdentity
 from models.encoders.config import EncoderConfig
 from models.encoders.contents import ItemContents, item_contents
@@ -27,9 +27,6 @@ from models.encoders.shards import Shards
 from models.errors import EncoderError
 from models.files import write_text
 from models.settings import digest, parse_settings
-
-if TYPE_CHECKING:
-    from models.data.schema import DatasetSpec
 
 
 def load_encoder(config: EncoderConfig) -> Encoder:
@@ -47,7 +44,7 @@ def load_encoder(config: EncoderConfig) -> Encoder:
 
 def embed_items(
     items: pl.DataFrame,
-    spec: "DatasetSpec",
+    spec: DatasetSpec,
     config: EncoderConfig,
     folder: Path,
     *,

@@ -22,7 +22,7 @@ def item_texts(items: pl.DataFrame, columns: tuple[str, ...], config: EncoderCon
     template = config.text or config.separator.join(f"{{{name}}}" for name in columns)
     segments = [_segment(segment, items, template) for segment in template.split(config.separator)]
     joined = pl.concat_str(segments, separator=config.separator, ignore_nulls=True)
-    text = items.select(joined.str.replace_all(r"\s+", " ").str.strip_chars().alias("text"))
+    text = items.select(joined.str.replace_all(r"[\s\p{Cc}]+", " ").str.strip_chars().alias("text"))
     return text["text"].fill_null("").to_list()
 
 
@@ -57,7 +57,8 @@ def _value(name: str, dtype: pl.DataType) -> pl.Expr:
         column = column.cast(pl.List(pl.Utf8)).list.join(", ")
     else:
         column = column.cast(pl.Utf8)
-    text = column.str.replace_all(r"\s*\|\s*", ", ").str.strip_chars()
+    text = column.str.replace_all(r"[\s\p{Cc}]+", " ").str.replace_all(r" *\| *", ", ")
+    text = text.str.strip_chars()
     return pl.when(text != "").then(text)
 
 

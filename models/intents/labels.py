@@ -3,7 +3,6 @@
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -12,6 +11,7 @@ from jaxtyping import Bool, Float, Int, Int8
 from safetensors.numpy import load_file, save_file
 
 from models.data.batch import Batch
+from models.data.store import ExampleStore
 from models.errors import CorruptArtifactError, DataError
 from models.files import write_text
 from models.intents.binning import (
@@ -23,9 +23,6 @@ from models.intents.binning import (
 )
 from models.intents.config import IntentConfig
 from models.intents.table import level_table, table_summary
-
-if TYPE_CHECKING:
-    from models.data.examples import ExampleStore
 
 LABELS_FILE = "intents.safetensors"
 FACTS_FILE = "intents.json"
@@ -106,7 +103,7 @@ class IntentLabels:
 
 
 def bin_intents(
-    store: "ExampleStore",
+    store: ExampleStore,
     content: Float[np.ndarray, "num_items C"],
     config: IntentConfig,
     folder: Path,

@@ -1,0 +1,131 @@
+"""Qwen vision-language models as item encoders (DAIAN 4.1; Qwen3-VL-Embedding).
+
+Qwen2-VL, Qwen2.5-VL, Qwen3-VL and Qwen3-VL-Embedding folders: instruction as system message, image
+and text as user message, the state of the last token as embedding. The tokenizer and the PIL image
+processor are used directly, without the models' own processor classes, which import torchvision.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Self
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from pydantic import Field, PositiveInt
+from torch import Tensor
+
+from models.encoders.base import Advance, ComputeSettings, EncoderIdentity, ItemContent
+from models.encoders.batching import token_budget_batches
+from models.encoders.qwen_prompts import Prompt, QwenPrompts
+from models.encoders.weights import check_weights, go_offline, weights_hash
+from models.errors import EncoderError
+
+MODEL_TYPES = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
+
+
+class QwenVLSettings(ComputeSettings):
+    """Settings of `QwenVL`.
+
+    Attributes:
+        folder: Weights folder.
+        instruction: System message; Qwen3-VL-Embedding was trained with an instruction, and this
+            one is its default.
+        max_length: Text tokens after which a text is cut; image tokens are not counted.
+        min_pixels: Smaller images are scaled up to this many pixels.
+        max_pixels: Larger images are scaled down to this many pixels, which bounds the tokens of
+            an image: 1,024 pixels a token in Qwen3-VL, 784 in the older ones.
+        dim: Width to keep; Qwen3-VL-Embedding's first numbers are an embedding by themselves
+            (matryoshka representation learning). ``None`` keeps all.
+    """
+
+    folder: Path
+    instruction: str = "Represent the user's input."
+    max_length: PositiveInt = 512
+    min_pixels: PositiveInt = 4096
+    max_pixels: PositiveInt = 262_144
+    dim: Annotated[int, Field(ge=8)] | None = None
+    token_budget: PositiveInt = 8192
+
+
+class QwenVL:
+    """Image and text, either alone or both → state of the last token, L2-normalised."""
+
+    settings_type: ClassVar[type[QwenVLSettings]] = QwenVLSettings
+    uses_images: ClassVar[bool] = True
+
+    def __init__(
+        self, model: Any, prompts: QwenPrompts, identity: EncoderIdentity, token_budget: int
+    ) -> None:
+        self._model, self._prompts, self._identity = model, prompts, identity
+        self._token_budget = token_budget
+
+    @classmethod
+    def load(cls, settings: QwenVLSettings) -> Self:
+        """Return the encoder with its weights loaded.
+
+        Raises:
+            EncoderError: the folder is missing, not whole or of another architecture, or ``dim``
+                is greater than the model's width.
+        """
+        folder = settings.folder.expanduser()
+        config = check_weights(folder, MODEL_TYPES)
+        width = int({**config, **config.get("text_config", {})}["hidden_size"])
+        if settings.dim is not None and settings.dim > width:
+            raise EncoderError(
+                f"The embedding cannot be {settings.dim} wide.",
+                where="encoder settings: dim",
+                allowed=f"8 to {width}",
+            )
+        go_offline()
+        from transformers import AutoModel
+
+        dtype = settings.torch_dtype()
+        model = AutoModel.from_pretrained(folder, dtype=dtype, local_files_only=True)
+        model = model.to(settings.torch_device()).eval()
+        changing = {"instruction", "max_length", "min_pixels", "max_pixels"}
+        identity = EncoderIdentity(
+            encoder="qwen_vl",
+            model=folder.name,
+            weights=weights_hash(folder),
+            pooling="last token",
+            dim=settings.dim or width,
+            dtype=str(dtype).removeprefix("torch."),
+            settings=settings.model_dump(include=changing),
+        )
+        prompts = QwenPrompts.load(
+            folder,
+            settings.instruction,
+            settings.max_length,
+            (settings.min_pixels, settings.max_pixels),
+        )
+        return cls(model, prompts, identity, settings.token_budget)
+
+    @property
+    def identity(self) -> EncoderIdentity:
+        """What decides the embeddings besides the items."""
+        return self._identity
+
+    def key(self, item: ItemContent) -> str | None:
+        """Return the hash of the item's text and image; ``None`` where it has neither."""
+        return item.content_key
+
+    @torch.inference_mode()
+    def encode(self, items: Sequence[ItemContent], advance: Advance) -> Float[np.ndarray, "N D"]:
+        """Return one vector per item."""
+        prompts = [self._prompts.prompt(item) for item in items]
+        lengths = [prompt.num_tokens for prompt in prompts]
+        result = torch.empty(len(items), self._identity.dim)
+        for rows in token_budget_batches(lengths, self._token_budget):
+            last = self._last_states([prompts[row] for row in rows])[:, : self._identity.dim]
+            result[torch.from_numpy(rows)] = torch.nn.functional.normalize(last, dim=-1).cpu()
+            advance(len(rows))
+        return result.numpy()
+
+    def _last_states(self, prompts: Sequence[Prompt]) -> Float[Tensor, "B D"]:
+        """Return the last token's state of each prompt; padding stands on the right."""
+        inputs = self._prompts.inputs(prompts)
+        inputs = {name: value.to(self._model.device) for name, value in inputs.items()}
+        states = self._model(**inputs, use_cache=False).last_hidden_state  # B T D
+        last = inputs["attention_mask"].sum(1) - 1
+        return states[torch.arange(len(states), device=states.device), last].float()
