@@ -100,7 +100,7 @@ def _write_qwen(folder: Path, model_type: str) -> None:
         "hidden_size": WIDTH, "intermediate_size": 96, "num_hidden_layers": 2,
         "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16,
         "vocab_size": vocabulary, "max_position_embeddings": 2048,
-        "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [4, 2, 2]},
+        "rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [4, 2, 2]},
     }  # fmt: skip
     if model_type == "qwen3_vl":
         vision = {"depth": 2, "hidden_size": 32, "intermediate_size": 64, "num_heads": 2,
@@ -175,6 +175,7 @@ def _write_sentence_t5(folder: Path, *, legacy: bool) -> None:
     (folder / "1_Pooling" / "config.json").write_text(json.dumps(pooling))
     paths = ("0_Transformer" if legacy else "", "1_Pooling", "2_Dense", "3_Normalize")
     kinds = ("Transformer", "Pooling", "Dense", "Normalize")
-    modules = [{"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.models.{kind}"}
+    package = "sentence_transformers.models"
+    modules = [{"idx": i, "name": str(i), "path": path, "type": f"{package}.{kind}"}
                for i, (path, kind) in enumerate(zip(paths, kinds, strict=True))]  # fmt: skip
     (folder / "modules.json").write_text(json.dumps(modules))

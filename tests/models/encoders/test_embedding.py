@@ -45,7 +45,9 @@ def test_the_folder_holds_one_normalised_row_per_item(films, spec, config, tmp_p
 
 def test_only_new_and_changed_items_are_encoded_again(films, spec, config, tmp_path):
     embed(films, spec, config, tmp_path / "old")
-    changed = pl.concat([films, films.head(1).with_columns(item_id=99, title=pl.lit("New"))])
+    changed = pl.concat(
+        [films, films.head(1).with_columns(item_id=pl.lit(99, pl.Int64), title=pl.lit("New"))]
+    )
     changed = changed.with_columns(
         title=pl.when(pl.col("item_id") == 12).then(pl.lit("Changed")).otherwise("title")
     )
@@ -120,14 +122,10 @@ def test_equal_contents_are_encoded_once(films, spec, config, tmp_path):
 
 
 def test_a_killed_run_goes_on_from_its_shards_to_the_same_bits(films, spec, config, tmp_path):
+    titles = pl.col("title").fill_null("")
     items = pl.concat(
-        [
-            films.with_columns(
-                pl.col("item_id") + 10 * i,
-                title=pl.lit(f"Film {i}") + pl.col("title").fill_null(""),
-            )
-            for i in range(4)
-        ]
+        films.with_columns(pl.col("item_id") + 10 * i, title=pl.lit(f"Film {i}") + titles)
+        for i in range(4)
     )
     config = config.model_copy(update={"shard_items": 4})
     items.write_parquet(tmp_path / "items.parquet")
