@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import polars as pl
@@ -20,6 +20,7 @@ from models.tokenizers.semantic_ids import SemanticIds
 from models.tokenizers.training import FACTS_FILE, WEIGHTS_FILE, check_values, load_tokenizer
 
 
+@runtime_checkable
 class EmbeddedItems(Protocol):
     """Item ids and their embeddings, row by row."""
 
