@@ -23,7 +23,7 @@ import models
 from models.artifacts import file_hash, verify_artifact
 from models.data.vocabulary import Vocabularies
 from models.errors import CorruptArtifactError, ProjectError, ReleaseError
-from models.files import TEMPORARY_PREFIX, new_folder, write_text
+from models.files import TEMPORARY_PREFIX, new_folder, own_prefix, write_text
 from models.serving.predictor import Predictor
 from models.serving.request import ScoreRequest
 from models.settings import digest
@@ -70,7 +70,7 @@ def build_bento(model_folder: Path, *, version: str, home: Path) -> BentoRef:
     place = bento_path(home, version)
     if not _stands(place, labels):
         home.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=home))
+        scratch = Path(tempfile.mkdtemp(prefix=own_prefix(), dir=home))
         try:
             built = _build(model_folder, version, labels, scratch)
             _ask(built, model_folder, version, scratch)
@@ -102,7 +102,7 @@ def model_path(home: Path, version: str) -> Path:
 def export_bento(bento: BentoRef, archive: Path) -> None:
     """Write the Bento into a tar file, which appears as a whole."""
     archive.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=archive.parent))
+    scratch = Path(tempfile.mkdtemp(prefix=own_prefix(), dir=archive.parent))
     try:
         run_bentoml(["export", bento.tag, str(scratch / "bento.tar")], home=Path(bento.home))
         (scratch / "bento.tar").replace(archive)
@@ -118,7 +118,7 @@ def import_bento(archive: Path, *, version: str, home: Path) -> Path:
         CorruptArtifactError: the model in it differs from its manifest.
     """
     home.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=home))
+    scratch = Path(tempfile.mkdtemp(prefix=own_prefix(), dir=home))
     try:
         run_bentoml(["import", str(archive.resolve())], home=scratch)
         verify_artifact(model_path(scratch, version), "ctr_model")

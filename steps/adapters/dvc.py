@@ -24,7 +24,7 @@ from dvc.repo.push import push
 
 from models.artifacts import MANIFEST, read_manifest, verify_artifact
 from models.errors import CorruptArtifactError, VersioningError
-from models.files import TEMPORARY_PREFIX, new_folder, write_text
+from models.files import new_folder, own_prefix, write_text
 from steps.adapters.dvc_records import RunRecord, StoredArtifact, record_path, run_record
 
 DATA_PIN = "data.dvc"
@@ -136,7 +136,7 @@ def restore_run(state_folder: Path, run: str, *, into: Path | None = None) -> li
 def _restore(
     state_folder: Path, record: RunRecord, target: Path, *, cache: Path | None
 ) -> list[Path]:
-    scratch = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=target))
+    scratch = Path(tempfile.mkdtemp(prefix=own_prefix(), dir=target))
     try:
         pins = [_write_pin(scratch, artifact) for artifact in record.artifacts]
         url = _run(lambda: _remote_url(state_folder), what="No remote", where=str(state_folder))
