@@ -22,11 +22,16 @@ from models.errors import (
 )
 from models.files import TEMPORARY_PREFIX, new_folder
 from models.settings import load_settings
+from pipelines.__main__ import USER_ERROR, main
 from tests.bad_inputs.fixtures import CASES, BadInput, Config
 
 GOOD = SimulatorSettings(
     users=150, items=120, requests=400, departments=4, categories=3, brands=2, image_size=16
 )
+
+
+LOADED = [case for case in CASES if case.stage == "load"]
+LEAK = next(case for case in CASES if case.name == "label_leak")
 
 
 @pytest.fixture(scope="session")
@@ -46,8 +51,8 @@ def root(good_raw: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def good_config() -> Config:
-    settings = mapping("raw", images=True).model_dump(mode="json", exclude_defaults=True)
+def good_config(raw: str = "raw") -> Config:
+    settings = mapping(raw, images=True).model_dump(mode="json", exclude_defaults=True)
     return {"adapter": "generic", "settings": settings, "examples": {"trigger": "log"}}
 
 
@@ -133,3 +138,27 @@ def test_truncated_canonical_table_is_a_corrupt_artifact(root: Path) -> None:
     with pytest.raises(CorruptArtifactError, match="no whole parquet file") as caught:
         read_tables(root / "out" / "tables")
     assert caught.value.where == str(path)
+
+
+@pytest.mark.parametrize("case", [*LOADED, LEAK], ids=lambda case: case.name)
+def test_data_check_ends_with_the_message_and_no_traceback(
+    case: BadInput, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("great_expectations", reason="needs the ops extra")
+    config = good_config(str(root / "raw"))
+    case.spoil(root / "raw", config)
+    write_config(root, config)
+    kept = hashes(root)
+    assert main(["data", "check", str(root / "data_set.yaml")]) == USER_ERROR
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert re.search(case.what, said)
+    assert "Traceback" not in said
+    assert hashes(root) == kept
+
+
+def test_data_check_praises_good_data(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("great_expectations", reason="needs the ops extra")
+    write_config(root, good_config(str(root / "raw")))
+    assert main(["data", "check", str(root / "data_set.yaml")]) == 0
+    assert "good" in capsys.readouterr().out
