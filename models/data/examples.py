@@ -12,11 +12,12 @@ from models.data.codes import FIRST, codes_of
 from models.data.example_settings import ExamplesConfig
 from models.data.fitting import Seen, encode_fields, encode_items, encode_users, fit_vocabularies
 from models.data.negatives import NegativesConfig, Pool, draw_negatives
+from models.data.request_index import renumber
 from models.data.schema import TableName
 from models.data.splits import assign_splits, check_splits
 from models.data.store import SPLITS, ExampleStore, write_store
 from models.data.tables import Tables, check_schema
-from models.data.timelines import Timelines, build_timelines, history_windows
+from models.data.timelines import Timelines, build_timelines, history_starts
 from models.data.triggers import find_triggers, number_requests
 from models.errors import ConfigError, SchemaError
 
@@ -75,7 +76,7 @@ def build_example_store(
     if config.negatives is not None:
         examples = _with_negatives(log, examples, config.negatives, seed)
     check_splits(config.split, examples.user, examples.label, examples.split)
-    examples = replace(examples, request=_renumber(examples.request))
+    examples = replace(examples, request=renumber(examples.request))
     return _write(folder, log, examples, config, counts)
 
 
@@ -123,11 +124,13 @@ def _examples(log: _Log, config: ExamplesConfig) -> tuple[_Examples, dict[str, S
     user = _positions(impressions["user_id"], log.users)
     time = impressions["timestamp"].to_numpy()
     logged = codes_of(impressions["trigger_item_id"].cast(catalogue.dtype), catalogue)
-    triggers = find_triggers(config, timelines, user, time, logged)
-    start, end = history_windows(
+    end = timelines.first_at_or_after(user, time)
+    triggers = find_triggers(config, timelines, user, time, ends=end, logged=logged)
+    start = history_starts(
         timelines,
         user,
         time,
+        ends=end,
         history_days=config.history_days,
         history_length=config.history_length,
     )
@@ -144,7 +147,7 @@ def _examples(log: _Log, config: ExamplesConfig) -> tuple[_Examples, dict[str, S
         history_end=end,
     )
     kept = examples.take(np.flatnonzero(_kept(config, triggers.present)))
-    kept = replace(kept, request=_renumber(kept.request))
+    kept = replace(kept, request=renumber(kept.request))
     split = assign_splits(config.split, kept.user, kept.time, kept.request, kept.label)
     used = replace(kept, split=split).take(np.flatnonzero(split >= 0))
     dropped: dict[str, Scalar] = {
@@ -158,14 +161,6 @@ def _kept(config: ExamplesConfig, has_trigger: Bool[np.ndarray, " N"]) -> Bool[n
     if config.trigger == "none" or config.missing_trigger == "mask":
         return np.ones(len(has_trigger), dtype=bool)
     return has_trigger
-
-
-def _renumber(requests: Int32[np.ndarray, " N"]) -> Int32[np.ndarray, " N"]:
-    """Return contiguous numbers by first appearance."""
-    _, first, inverse = np.unique(requests, return_index=True, return_inverse=True)
-    rank = np.empty(len(first), dtype=np.int32)
-    rank[np.argsort(first)] = np.arange(len(first), dtype=np.int32)
-    return rank[inverse]
 
 
 def _with_negatives(

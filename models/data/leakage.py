@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 from jaxtyping import Bool, Float, Int, Int64
 
+from models.data.request_index import first_rows
 from models.data.store import SPLITS, ExampleStore
 from models.data.tables import Tables
 from models.errors import LeakageError
@@ -148,7 +149,7 @@ def _wrong_trigger(store: ExampleStore) -> Bool[np.ndarray, " N"]:
 
 
 def _divided_request(store: ExampleStore) -> Bool[np.ndarray, " N"]:
-    first = np.unique(store.request, return_index=True)[1]
+    first = first_rows(store.request)
     return store.split[first][store.request] != store.split
 
 
@@ -157,7 +158,7 @@ def _out_of_order(store: ExampleStore) -> Bool[np.ndarray, " N"]:
     config = store.config.split
     of_user = config.kind == "leave_one_out" or (config.kind == "ratio" and config.scope == "user")
     group = store.user if of_user else np.zeros(store.num_examples, dtype=np.int32)
-    first = np.unique(store.request, return_index=True)[1]
+    first = first_rows(store.request)
     begins = store.time[first][store.request]
     broken = np.zeros(store.num_examples, dtype=bool)
     for index in range(1, len(SPLITS)):

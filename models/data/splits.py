@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Int, Int8, Int32, Int64
 from pydantic import PositiveFloat, PositiveInt
 
+from models.data.request_index import first_rows
 from models.errors import SplitError
 from models.settings import Settings
 
@@ -44,7 +45,7 @@ def assign_splits(
     A request counts by the time of its first impression and is never divided. Impressions must be
     in order of time, and requests numbered by first appearance.
     """
-    first = np.unique(requests, return_index=True)[1]
+    first = first_rows(requests)
     starts = times[first]
     if config.kind == "days":
         return _by_days(config, starts)[requests]

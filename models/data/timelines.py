@@ -72,22 +72,30 @@ def build_timelines(
     return Timelines(offsets, items[order], relative, origin, latest - origin)
 
 
-def history_windows(
+def history_starts(
     timelines: Timelines,
     users: Int[np.ndarray, " N"],
     times: Int64[np.ndarray, " N"],
     *,
+    ends: Int64[np.ndarray, " N"],
     history_days: float | None,
     history_length: int,
-) -> tuple[Int64[np.ndarray, " N"], Int64[np.ndarray, " N"]]:
-    """Return first and one-past-last event of each history.
+) -> Int64[np.ndarray, " N"]:
+    """Return the first event of each history; one past its last is ``ends``.
 
     A history holds the user's newest ``history_length`` events of
     ``[time - history_days, time)``: strictly before the impression.
+
+    Args:
+        timelines: The users' events.
+        users: Whose each impression is.
+        times: When it was, UTC seconds.
+        ends: The user's first event at or after that time.
+        history_days: How far a history reaches back; ``None`` = as far as the log does.
+        history_length: Events at most.
     """
-    end = timelines.first_at_or_after(users, times)
-    start = np.maximum(timelines.offsets[users], end - history_length)
+    start = np.maximum(timelines.offsets[users], ends - history_length)
     if history_days is not None:
         reach = int(history_days * 86400)
         start = np.maximum(start, timelines.first_at_or_after(users, times - reach))
-    return start, end
+    return start

@@ -7,6 +7,7 @@ import polars as pl
 from jaxtyping import Bool, Int, Int32, Int64
 
 from models.data.example_settings import ExamplesConfig
+from models.data.request_index import numbered
 from models.data.timelines import Timelines
 from models.errors import SchemaError
 
@@ -35,12 +36,22 @@ def find_triggers(
     timelines: Timelines,
     users: Int[np.ndarray, " N"],
     times: Int64[np.ndarray, " N"],
+    *,
+    ends: Int64[np.ndarray, " N"],
     logged: Int32[np.ndarray, " N"],
 ) -> Triggers:
     """Return the triggers under ``config.trigger``.
 
     ``log`` takes ``logged``, the log's own (0 = none). ``derived`` takes the user's most recent
     event within ``[time - trigger_window_s, time)`` (DAIAN 5.1).
+
+    Args:
+        config: Which triggers to take.
+        timelines: The users' events.
+        users: Whose each impression is.
+        times: When it was, UTC seconds.
+        ends: The user's first event at or after that time.
+        logged: The log's own triggers.
 
     Raises:
         SchemaError: triggers are asked for, and no impression has one.
@@ -50,7 +61,7 @@ def find_triggers(
     if config.trigger == "log":
         triggers = Triggers(logged, np.where(logged > 0, times, 0))
     else:
-        triggers = _derive(timelines, users, times, config.trigger_window_s)
+        triggers = _derive(config, timelines, users, times, ends)
     if not triggers.present.any():
         window = f" within {config.trigger_window_s} s" if config.trigger == "derived" else ""
         raise SchemaError(
@@ -66,18 +77,19 @@ def find_triggers(
 
 
 def _derive(
+    config: ExamplesConfig,
     timelines: Timelines,
     users: Int[np.ndarray, " N"],
     times: Int64[np.ndarray, " N"],
-    window_s: int,
+    ends: Int64[np.ndarray, " N"],
 ) -> Triggers:
-    last = timelines.first_at_or_after(users, times) - 1
+    last = ends - 1
     exists = last >= timelines.offsets[users]
     last = np.where(exists, last, 0)
     if not len(timelines.items):
         return Triggers(np.zeros(len(users), np.int32), np.zeros(len(users), np.int64))
     moment = timelines.times[last] + np.int64(timelines.origin_s)
-    exists &= moment >= times - window_s
+    exists &= moment >= times - config.trigger_window_s
     return Triggers(
         np.where(exists, timelines.items[last], np.int32(0)), np.where(exists, moment, 0)
     )
@@ -92,18 +104,19 @@ def number_requests(
     where user, trigger item and its moment are; an impression with neither is its own request.
     """
     logged = request_ids.rank("dense").cast(pl.Int64).fill_null(-1).to_numpy()
-    has_id, has_trigger = logged >= 0, triggers.present
-    alone = ~has_id & ~has_trigger
-    by_trigger = ~has_id & has_trigger
+    by_trigger = (logged < 0) & triggers.present
+    shared = np.flatnonzero((logged >= 0) | by_trigger)  # all others are alone
     keys = pl.DataFrame(
         {
-            "user": users.astype(np.int64),
-            "logged": logged,
-            "item": np.where(by_trigger, triggers.item, 0),
-            "moment": np.where(by_trigger, triggers.moment, 0),
-            "row": np.where(alone, np.arange(len(users)), -1),
+            "user": users[shared],
+            "logged": logged[shared],
+            "item": np.where(by_trigger, triggers.item, 0)[shared],
+            "moment": np.where(by_trigger, triggers.moment, 0)[shared],
+            "row": shared,
         }
     )
-    first = keys.unique(keep="first", maintain_order=True).with_row_index("request")
-    numbered = keys.join(first, on=keys.columns, how="left", maintain_order="left")
-    return numbered["request"].to_numpy().astype(np.int32)
+    first = np.arange(len(users))
+    first[shared] = keys.select(
+        pl.col("row").min().over("user", "logged", "item", "moment")
+    ).to_series()
+    return numbered(first)

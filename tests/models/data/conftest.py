@@ -117,7 +117,8 @@ def reference_examples(tables: Tables, config: ExamplesConfig) -> list[Example]:
     ]
     if config.trigger != "none" and config.missing_trigger == "drop":
         examples = [example for example in examples if example.trigger is not None]
-    split_examples(examples, config)
+    if examples:
+        split_examples(examples, config)
     return [example for example in examples if example.split >= 0]
 
 
