@@ -9,6 +9,7 @@ from jaxtyping import Int
 
 from models.assessment.predictions import Evidence, score_folder
 from models.data.tables import Tables, read_tables
+from models.data.vocabulary import FIRST, MISSING, FieldVocabulary
 from models.errors import SplitError
 
 DAY_S = 86_400
@@ -85,7 +86,7 @@ def _frame(
         }
     )
     context = {
-        vocabulary.name: store.context_fields[rows, column]
+        vocabulary.name: _decoded(vocabulary, store.context_fields[rows, column])
         for column, vocabulary in enumerate(store.vocabularies().context)
     }
     levels = [name for name in codes.columns if name.startswith("code_")]
@@ -93,9 +94,18 @@ def _frame(
     items = tables.items.select("item_id", *spec.item_fields, *spec.item_numeric)
     users = tables.users.select("user_id", *spec.user_fields)
     return (
-        frame.with_columns(**{name: pl.Series(values) for name, values in context.items()})
+        frame.with_columns(**context)
         .join(items, on="item_id", how="left", maintain_order="left")
         .join(users, on="user_id", how="left", maintain_order="left")
         .join(sids, on="item_id", how="left", maintain_order="left")
         .drop("item_id")
     )
+
+
+def _decoded(vocabulary: FieldVocabulary, codes: Int[np.ndarray, " N"]) -> pl.Series:
+    """Return the values behind a field's codes, as text; bins of a numeric field by number."""
+    if vocabulary.edges is None:
+        names = [None, "unknown", *map(str, vocabulary.values)]
+    else:
+        names = [None, "unknown", *(f"bin {i}" for i in range(vocabulary.field.size - FIRST))]
+    return pl.Series(names, dtype=pl.String).gather(np.maximum(codes, MISSING))

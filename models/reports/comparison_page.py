@@ -93,6 +93,9 @@ def _gain_figure(comparison: Comparison, metrics: Sequence[MetricDifference]) ->
 
 
 def _metric_table(comparison: Comparison) -> Html:
+    if comparison.champion is None:
+        alone = [[_metric_name(metric), number(metric.challenger)] for metric in comparison.metrics]
+        return table(["Metric", "Challenger"], alone)
     rows = [
         [
             _metric_name(metric),

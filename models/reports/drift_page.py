@@ -23,6 +23,7 @@ from models.reports.verdicts import (
 )
 
 FURTHEST_SHOWN = 4.0  # thresholds; what is further off ends at the edge of the figure
+TITLES = {"semantic_ids": "Semantic IDs"}
 
 
 def write_drift_page(
@@ -98,7 +99,9 @@ def _drift_figure(group: str, columns: Sequence[DriftColumn], top: float) -> Htm
     caption = f"The {rest} columns that moved least are only in the table." if rest else ""
     chart = level_bars(rows, f"Drift of the {group} columns", top=top, threshold=1.0)
     moved = sum(column.drifted for column in columns)
-    return figure(group.capitalize(), f"{moved} of {len(columns)} drifted", chart, caption)
+    return figure(
+        TITLES.get(group, group.capitalize()), f"{moved} of {len(columns)} drifted", chart, caption
+    )
 
 
 def _relative(column: DriftColumn) -> float:

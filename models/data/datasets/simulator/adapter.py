@@ -12,7 +12,7 @@ from models.data.datasets.simulator.mapping import mapping
 from models.data.datasets.simulator.raw import TRUTH_FILE, write_raw
 from models.data.datasets.simulator.settings import SimulatorSettings
 from models.data.tables import Tables
-from models.files import TEMPORARY_PREFIX, sync_folder
+from models.files import own_prefix, sync_folder
 from models.settings import digest
 
 DEFAULT_FOLDER = ".intentflow/simulated"
@@ -50,7 +50,7 @@ def _write_once(settings: SimulatorSettings, folder: Path) -> None:
     One sync for all: thousands of images synced one by one would take longer than drawing them.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=TEMPORARY_PREFIX, dir=folder.parent) as temporary:
+    with TemporaryDirectory(prefix=own_prefix(), dir=folder.parent) as temporary:
         written = Path(temporary) / "raw"
         write_raw(settings, written)
         os.sync()
