@@ -35,7 +35,9 @@ def mark_in_zenml(folder: Path, model_name: str) -> str | None:
                 version = client.get_model_version(model_name, wanted)
                 version.set_stage(ModelStages.PRODUCTION, force=True)
             elif marked is not None:
-                client.get_model_version(model_name, marked).set_stage(ModelStages.ARCHIVED)
+                client.get_model_version(model_name, marked).set_stage(
+                    ModelStages.ARCHIVED, force=True
+                )
     return release.version if release else None
 
 
