@@ -182,7 +182,7 @@ CONFIGURATION = (
              "'examples.history_lenght' is no setting", "data_set.yaml"),
     BadInput("typo_in_column", setting("settings.item_fields", ["departmnt"]), SchemaError,
              "no column 'departmnt'. Did you mean 'department'", "items.csv"),
-    BadInput("typo_in_mapping", setting("settings.impressions.columns.lable", "clicked"),
+    BadInput("typo_in_mapping", setting("settings.impressions.columns.labl", "clicked"),
              ConfigError, "did you mean 'label'", "generic"),
     BadInput("unknown_adapter", setting("adapter", "generik"), UnknownNameError,
              "No data set is named 'generik'", ""),
