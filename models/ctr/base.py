@@ -52,6 +52,7 @@ class Stage:
         train: Prefixes of the parameters that learn; ``""`` is all of them.
         lr_scale: Prefix to factor on the learning rate; the longest matching prefix counts.
         epochs: Epochs at most; ``None`` takes the training's ``max_epochs``.
+        batch_size: Rows a step; ``None`` takes the training's.
         monitor: The validation figure that decides which epoch's weights are kept.
     """
 
@@ -61,6 +62,7 @@ class Stage:
     train: tuple[str, ...] = ("",)
     lr_scale: Mapping[str, float] = field(default_factory=dict)
     epochs: int | None = None
+    batch_size: int | None = None
     monitor: Literal["valid/auc", "valid/intent_kl"] = "valid/auc"
 
 

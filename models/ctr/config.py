@@ -16,6 +16,8 @@ class TrainingConfig(Settings):
         initial_accumulator: AdaGrad's starting sum of squares: the larger, the tamer the first
             steps.
         batch_size: Impressions a step.
+        min_steps: Where an epoch has fewer steps, its batches are made smaller, down to 32 rows:
+            a small data set is learnt in as many steps.
         max_epochs: Upper bound of a stage that sets none of its own.
         patience: Epochs without improvement on the validation rows before a stage stops.
         grad_clip: Largest global gradient norm; ``None`` for no clipping.
@@ -32,6 +34,7 @@ class TrainingConfig(Settings):
     learning_rate: PositiveFloat = 1e-3
     initial_accumulator: NonNegativeFloat = 0.1
     batch_size: PositiveInt = 1024
+    min_steps: PositiveInt = 20
     max_epochs: PositiveInt = 10
     patience: PositiveInt = 1
     grad_clip: PositiveFloat | None = None

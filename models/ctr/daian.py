@@ -41,6 +41,7 @@ class DAIANConfig(ModelConfig):
             ``None`` takes the upper half of the levels.
         explicit_length: Behaviours of that subsequence at most, the newest ones.
         uim_epochs: Epochs of stage 1 at most.
+        uim_batch_size: Requests a step of stage 1: there are far fewer requests than impressions.
         die_epochs: Epochs of stage 2.
         uim_lr_scale: Factor on UIM's learning rate in stage 3 ("a smaller learning rate").
     """
@@ -59,7 +60,8 @@ class DAIANConfig(ModelConfig):
     similarity_width: PositiveInt = 32
     explicit_from_level: NonNegativeInt | None = None
     explicit_length: PositiveInt = 20
-    uim_epochs: PositiveInt = 5
+    uim_epochs: PositiveInt = 20
+    uim_batch_size: PositiveInt = 256
     die_epochs: PositiveInt = 1
     uim_lr_scale: PositiveFloat = 0.1
 
@@ -113,8 +115,16 @@ class DAIAN(CTRModel):
         config = self.settings
         if not (config.uim and config.three_stage):
             return (Stage("joint"),)
-        uim = Stage("uim", "intent_kl", False, ("uim.",), {}, config.uim_epochs, "valid/intent_kl")
-        die = Stage("die", "click", True, ("die.", "die_head.", "items."), {}, config.die_epochs)
+        uim = Stage(
+            "uim",
+            loss="intent_kl",
+            train=("uim.",),
+            epochs=config.uim_epochs,
+            batch_size=config.uim_batch_size,
+            monitor="valid/intent_kl",
+        )
+        learnt = ("die.", "die_head.", "items.")
+        die = Stage("die", true_intent=True, train=learnt, epochs=config.die_epochs)
         joint = Stage("joint", lr_scale={"uim.": config.uim_lr_scale})
         return (uim, die, joint) if config.die else (uim, joint)
 

@@ -19,6 +19,8 @@ from models.training.optimizers import clip_gradients, freeze_outside, make_opti
 from models.training.stages import epoch_order, stage_batch, stage_loss, stage_rows
 from models.training.validation import validate_stage
 
+SMALLEST_BATCH = 32
+
 
 class TrainingLoop:
     """Trains one model through its stages.
@@ -85,7 +87,7 @@ class TrainingLoop:
 
     def _run_epoch(self, stage: Stage, rows: np.ndarray, optimizer: torch.optim.Optimizer) -> float:
         """Train the rest of an epoch; return its mean loss."""
-        progress, size = self.progress, self.config.batch_size
+        progress, size = self.progress, self._batch_size(stage, len(rows))
         order = epoch_order(rows, self.seed, progress.stage, progress.epoch)
         steps = math.ceil(len(order) / size)
         self.model.train()
@@ -99,6 +101,10 @@ class TrainingLoop:
                     self._save(optimizer)
                 bar.update()
         return progress.loss_sum / max(len(order), 1)
+
+    def _batch_size(self, stage: Stage, num_rows: int) -> int:
+        asked = stage.batch_size or self.config.batch_size
+        return min(asked, max(SMALLEST_BATCH, num_rows // self.config.min_steps))
 
     def _train_step(
         self, stage: Stage, rows: np.ndarray, optimizer: torch.optim.Optimizer
