@@ -106,7 +106,7 @@ def _codes(
         residual = result.latent.clone()
         for level, codebook in enumerate(others):
             residual -= codebook[result.codes[:, level]]
-        order = item_ids.arg_sort().to_numpy()
+        order = item_ids.arg_sort().to_numpy().astype(np.int64)
         codes = repaired_codes(codes, residual.numpy(), last.numpy(), order)
     kept = None
     if before is not None and before.tokenizer_hash == tokenizer_hash:

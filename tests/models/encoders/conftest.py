@@ -51,7 +51,7 @@ def tiny_qwen(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]
     def folder(model_type: str) -> Path:
         if model_type not in made:
             made[model_type] = tmp_path_factory.mktemp(model_type)
-            _write_qwen(made[model_type], model_type)
+            write_qwen(made[model_type], model_type)
         return made[model_type]
 
     return folder
@@ -63,7 +63,7 @@ def tiny_t5(tmp_path_factory: pytest.TempPathFactory) -> Callable[[bool], Path]:
 
     def folder(legacy: bool) -> Path:
         path = tmp_path_factory.mktemp("sentence-t5")
-        _write_sentence_t5(path, legacy=legacy)
+        write_sentence_t5(path, legacy=legacy)
         return path
 
     return folder
@@ -86,7 +86,7 @@ def images(tmp_path: Path) -> Path:
     return root
 
 
-def _write_qwen(folder: Path, model_type: str) -> None:
+def write_qwen(folder: Path, model_type: str) -> None:
     go_offline()
     import transformers
 
@@ -142,7 +142,7 @@ def _write_byte_tokenizer(folder: Path) -> None:
     (folder / "tokenizer_config.json").write_text(json.dumps(facts))
 
 
-def _write_sentence_t5(folder: Path, *, legacy: bool) -> None:
+def write_sentence_t5(folder: Path, *, legacy: bool) -> None:
     go_offline()
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import T5Config, T5EncoderModel

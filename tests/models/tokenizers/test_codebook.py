@@ -1,0 +1,57 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.tokenizers.codebook import fit_codebooks, nearest, quantise
+
+
+@given(st.integers(0, 2**31), st.integers(1, 40), st.integers(1, 9), st.integers(1, 4))
+def test_codes_are_the_nearest_codewords_of_what_is_left(seed, items, codes, levels):
+    generator = torch.Generator().manual_seed(seed)
+    latent = torch.randn(items, 5, generator=generator, dtype=torch.float64)
+    codebooks = torch.randn(levels, codes, 5, generator=generator, dtype=torch.float64)
+    found, total = quantise(latent, codebooks)
+    for row, vector in enumerate(latent.numpy()):
+        residual = vector.copy()
+        for level, codebook in enumerate(codebooks.numpy()):
+            distance = ((codebook - residual) ** 2).sum(axis=1)
+            assert found[row, level] == distance.argmin()
+            residual = residual - codebook[distance.argmin()]
+        np.testing.assert_allclose(total[row], vector - residual, atol=1e-9)
+
+
+def test_the_lower_code_wins_a_tie():
+    codebook = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
+    assert nearest(torch.tensor([[0.5, 0.5], [1.0, 0.0]]), codebook).tolist() == [0, 0]
+
+
+def test_without_shrinkage_every_codeword_is_the_mean_of_its_items():
+    values = torch.randn(300, 4, generator=torch.Generator().manual_seed(0))
+    codebook = fit_codebooks(values, 8, [0.0], 100, torch.Generator().manual_seed(0))[0]
+    assigned = nearest(values, codebook)
+    for code in range(8):
+        torch.testing.assert_close(codebook[code], values[assigned == code].mean(0))
+
+
+def test_shrinkage_divides_by_the_count_plus_the_pseudo_count():
+    values = torch.tensor([[10.0], [10.0], [-10.0], [-10.0]])
+    codebook = fit_codebooks(values, 2, [2.0], 5, torch.Generator().manual_seed(3))[0]
+    assert sorted(codebook.flatten().tolist()) == [-5.0, 5.0]
+
+
+def test_every_code_is_used_even_where_random_starts_coincide():
+    values = torch.cat([torch.zeros(500, 2), torch.randn(20, 2)])
+    codebook = fit_codebooks(values, 8, [0.0], 30, torch.Generator().manual_seed(0))[0]
+    assert len(nearest(values, codebook).unique()) >= 6
+
+
+@pytest.mark.parametrize("levels", [1, 3])
+def test_more_levels_leave_less(levels):
+    values = torch.randn(400, 6, generator=torch.Generator().manual_seed(0))
+    codebooks = fit_codebooks(values, 16, [1.0] * levels, 10, torch.Generator().manual_seed(0))
+    totals = [quantise(values, codebooks[: level + 1])[1] for level in range(levels)]
+    errors = [float((values - total).pow(2).sum()) for total in totals]
+    assert errors == sorted(errors, reverse=True)
+    assert errors[0] < float(values.pow(2).sum())
