@@ -117,6 +117,11 @@ def test_the_shipped_gate_is_stricter_than_none() -> None:
     assert set(shipped.tolerances) == {"gauc", "log_loss"}
 
 
+def test_the_docs_show_the_shipped_gate() -> None:
+    page = (ROOT / "docs" / "how-to" / "promote-and-roll-back.md").read_text()
+    assert (ROOT / "configs" / "release" / "default.yaml").read_text() in page
+
+
 @pytest.mark.parametrize(
     "wrong",
     [{"primary": "accuracy"}, {"min_auc": 2}, {"tolerances": {"gauc": -1}}, {"min_gains": 0.1},
