@@ -27,7 +27,15 @@ SMALL = {
 }
 SMALL_BY_MODEL = {
     "din": SMALL,
-    "daian": {**SMALL, "intent_width": 8, "heads": 2, "uim_hidden": [8], "similarity_width": 4},
+    "daian": {
+        **SMALL,
+        "intent_width": 8,
+        "heads": 2,
+        "similarity_width": 4,
+        "uim_hidden": [8],
+        "uim_epochs": 5,
+        "uim_batch_size": 64,
+    },
 }
 
 
@@ -41,6 +49,7 @@ class Dataset:
 
 def small_config(name: str, **training: object) -> CTRConfig:
     """The smallest sensible settings of a registered model; its defaults where none are known."""
+    training = {"min_steps": 1, **training}
     return CTRConfig.model_validate(
         {"model": name, "settings": SMALL_BY_MODEL.get(name, {}), "training": training}
     )

@@ -151,6 +151,20 @@ def test_a_device_that_is_not_here_is_refused() -> None:
             pick_device("cuda")
 
 
+def test_small_data_take_smaller_batches_so_that_an_epoch_has_enough_steps(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    losses = {
+        steps: curves(
+            run(dataset, tmp_path / f"{steps}", small_config("din", max_epochs=1, min_steps=steps))
+        )[0]["train/loss"]
+        for steps in (1, 40, 10**6)
+    }
+    by_hand = small_config("din", max_epochs=1, batch_size=len(dataset.store.rows("train")) // 40)
+    assert losses[40] == curves(run(dataset, tmp_path / "by hand", by_hand))[0]["train/loss"]
+    assert losses[10**6] < losses[40] < losses[1]  # at least 32 rows a batch
+
+
 @pytest.mark.parametrize("training", [{"optimizer": "adagrad", "learning_rate": 0.05}, {"bf16": 1}])
 def test_other_optimizers_and_precisions_learn_too(
     training: dict[str, object], dataset: Dataset, tmp_path: Path
