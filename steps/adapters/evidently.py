@@ -169,7 +169,7 @@ def _numbers(comparison: Comparison) -> tuple[str, str]:
 
 
 def _mean(column: pl.Series) -> float:
-    return float(np.mean(column.to_numpy()))
+    return float(np.nanmean(column.to_numpy()))
 
 
 def _categories(comparison: Comparison) -> tuple[str, str]:
@@ -185,7 +185,10 @@ def _categories(comparison: Comparison) -> tuple[str, str]:
     )
     most = int(np.abs(left - right).argmax())
     values = pl.concat([comparison.reference, comparison.current]).unique().sort()
-    return f"{values[most]}: {100 * left[most]:.1f} %", f"{values[most]}: {100 * right[most]:.1f} %"
+    reference, current = (
+        f"{values[most]} in {100 * share:.1f} % of rows" for share in (left[most], right[most])
+    )
+    return reference, current
 
 
 def _reason(column: DriftColumn) -> str:

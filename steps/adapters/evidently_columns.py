@@ -110,7 +110,8 @@ def _plain(column: pl.Series) -> pl.Series:
 def _is_numeric(name: str, left: pl.Series, right: pl.Series) -> bool:
     if group_of(name) in {"label", "intent", "semantic_ids"} or not left.dtype.is_numeric():
         return False
-    return pl.concat([left, right.cast(left.dtype)]).n_unique() > _FEW_VALUES
+    both = pl.concat([left.cast(pl.Float64), right.cast(pl.Float64, strict=False)])
+    return both.n_unique() > _FEW_VALUES
 
 
 def _numeric(
@@ -162,15 +163,16 @@ def _categorical(
 def _few_categories(
     left: pl.Series, right: pl.Series, top: int, buckets: int
 ) -> tuple[pl.Series, pl.Series]:
-    """Return the columns as text; of many values the reference's ``top`` stay, others are hashed.
+    """Return the columns as text; of many values the ``top`` of both stay, others are hashed.
 
     Two samples of one distribution differ in which of its rare values they hold; in a bucket the
-    rare values add up, so that what is left to differ is their share.
+    rare values add up, so that what is left to differ is their share. The top is that of both
+    windows: the reference's alone would be those that chance favoured there, and not here.
     """
     names = [side.cast(pl.String).fill_null(MISSING) for side in (left, right)]
     if pl.concat(names).n_unique() <= max(top, _FEW_VALUES):
         return names[0], names[1]
-    counts = names[0].rename("value").value_counts(sort=True, name="rows")
+    counts = pl.concat(names).rename("value").value_counts(sort=True, name="rows")
     kept = counts.sort(["rows", "value"], descending=[True, False])["value"].head(top)
     return _hashed(names[0], kept, buckets), _hashed(names[1], kept, buckets)
 

@@ -18,7 +18,7 @@ class DriftConfig(Settings):
         false_alarms: Share of runs without drift that may still report one.
         resamples: A/A pairs drawn from the reference to learn each column's noise.
         quantile_bins: Bins, of equal share in the reference, of a numeric column.
-        top_categories: Categories kept of a high-cardinality column; the rest is hashed.
+        top_categories: Categories kept of a high-cardinality column, by rows in both windows.
         hash_buckets: Buckets that the rest is hashed into.
         ignore: Columns left out.
         unit: Column whose equal values belong together (a user); widens the noise accordingly.

@@ -132,7 +132,8 @@ class Checklist:
         figure: Figure | None = None,
     ) -> None:
         settings = self.config.check(name)
-        if settings.severity == "off":
+        unbounded = "max_value" in arguments and not _is_bounded(arguments)
+        if settings.severity == "off" or unbounded:
             return
         table = _table_of(name)
         if figure is not None:
@@ -145,6 +146,10 @@ class Checklist:
 def figure_column(name: str, column: str) -> str:
     """Return the column of a check in the one-row table of computed figures."""
     return name if not column or column in name else f"{name} [{column}]"
+
+
+def _is_bounded(arguments: Mapping[str, Any]) -> bool:
+    return any(arguments.get(name) is not None for name in ("min_value", "max_value"))
 
 
 def _table_of(name: str) -> TableName:

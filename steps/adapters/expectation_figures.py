@@ -172,8 +172,6 @@ def foreign_triggers(tables: Tables, config: ValidationConfig) -> Figure:
     """Return how many triggers their user has no event on before, or with, the impression."""
     impressions = tables.impressions
     sample = _sample(impressions.filter(pl.col("trigger_item_id").is_not_null()), config)
-    if sample.is_empty():
-        return Figure(0.0)
     first = tables.behaviours.group_by("user_id", "item_id").agg(
         pl.col("timestamp").min().alias("first_event")
     )

@@ -1,11 +1,8 @@
-"""What is expected of items, users, impressions and behaviours."""
+"""What is expected of the columns, keys and times of each table."""
 
 import time
 from pathlib import Path
 
-import polars as pl
-
-from models.data.example_settings import ExamplesConfig
 from models.data.schema import TABLES, TableName, expected_columns
 from models.data.tables import Tables
 from steps.adapters import expectation_figures as figures
@@ -15,7 +12,6 @@ NOT_NULL = "expect_column_values_to_not_be_null"
 UNIQUE = "expect_column_values_to_be_unique"
 BETWEEN = "expect_column_values_to_be_between"
 MATCH = "expect_column_values_to_match_regex"
-IN_SET = "expect_column_values_to_be_in_set"
 ROW_COUNT = "expect_table_row_count_to_be_between"
 SOME_TEXT = r"\S"
 FILL = "Fill the column in the raw data, or drop the rows in the data set's adapter."
@@ -50,12 +46,12 @@ def add_items(checklist: Checklist, tables: Tables, images_root: Path | None) ->
     _add_rows(checklist, "items", "items")
     _add_key(checklist, "items", "item_id")
     for column in spec.item_text:
-        _add_not_null(checklist, "items.text.not_null", column)
+        add_not_null(checklist, "items.text.not_null", column)
         words = "every text has more than white space"
         do = "Give these items a text, or leave the column out of the encoder's text."
         checklist.rows_hold("items.text.not_empty", column, words, MATCH, do, regex=SOME_TEXT)
     for column in spec.item_fields:
-        _add_not_null(checklist, "items.categorical.not_null", column)
+        add_not_null(checklist, "items.categorical.not_null", column)
     for column in spec.item_numeric:
         checklist.figure_holds(
             "items.numeric.finite",
@@ -74,7 +70,7 @@ def add_users(checklist: Checklist, tables: Tables) -> None:
     _add_rows(checklist, "users", "users")
     _add_key(checklist, "users", "user_id")
     for column in tables.spec.user_fields:
-        _add_not_null(checklist, "users.fields.not_null", column)
+        add_not_null(checklist, "users.fields.not_null", column)
 
 
 def add_impressions(checklist: Checklist, tables: Tables) -> None:
@@ -100,79 +96,9 @@ def add_impressions(checklist: Checklist, tables: Tables) -> None:
         lambda: figures.span(tables.impressions),
     )
     for column in tables.spec.context_fields:
-        _add_not_null(checklist, "impressions.context.not_null", column)
+        add_not_null(checklist, "impressions.context.not_null", column)
     columns = ["user_id", "item_id", "timestamp"]
     _add_repeated(checklist, "impressions.repeated", columns)
-
-
-def add_labels(checklist: Checklist, tables: Tables) -> None:
-    """Add the checks of the label: its values, its rate, and that no feature gives it away."""
-    rate = checklist.config.check("impressions.label.rate")
-    _add_not_null(checklist, "impressions.label.not_null", "label")
-    values = "every label is 0 or 1"
-    do = "Map the raw labels to 0 and 1 in the data set's file."
-    checklist.rows_hold("impressions.label.values", "label", values, IN_SET, do, value_set=[0, 1])
-    checklist.table_holds(
-        "impressions.label.both_classes",
-        "label",
-        "both clicked and not clicked impressions are there",
-        "expect_column_distinct_values_to_contain_set",
-        "Add the other class; for a log of positives only, configure examples.negatives.",
-        value_set=[0, 1],
-    )
-    checklist.table_holds(
-        "impressions.label.rate",
-        "label",
-        "a plausible share of clicks",
-        "expect_column_mean_to_be_between",
-        "Look at how labels are mapped; widen min and max if the rate is right.",
-        min_value=rate.min,
-        max_value=rate.max,
-    )
-    checklist.figure_holds(
-        "impressions.label.leak",
-        "label",
-        "AUC of the best feature alone, near 1 where a feature holds the label",
-        "Drop the feature named first, or measure it before the impression instead of after.",
-        lambda: figures.label_leak(tables, checklist.config),
-    )
-
-
-def add_context(checklist: Checklist, tables: Tables, examples: ExamplesConfig) -> None:
-    """Add the checks of triggers, requests and histories."""
-    config = checklist.config
-    if examples.trigger == "log":
-        _add_logged_triggers(checklist, tables)
-    elif examples.trigger == "derived":
-        checklist.figure_holds(
-            "impressions.trigger.derived",
-            "trigger_item_id",
-            f"share of impressions after an event within {examples.trigger_window_s} s",
-            "Widen examples.trigger_window_s, or set examples.trigger to none.",
-            lambda: figures.derived_triggers(tables, examples, config),
-        )
-    if tables.impressions["request_id"].null_count() < tables.impressions.height:
-        checklist.figure_holds(
-            "impressions.request.one_user",
-            "request_id",
-            "every request is of one user",
-            "Make request_id unique across users, or leave it empty.",
-            lambda: figures.divided_requests(tables.impressions),
-        )
-    checklist.figure_holds(
-        "impressions.history.strictly_before",
-        "timestamp",
-        "no click stands in the history of its own impression",
-        "Stamp impressions when they are shown and clicks when they happen, by one clock.",
-        lambda: figures.own_clicks_in_history(tables, examples, config),
-    )
-    checklist.figure_holds(
-        "impressions.history.coverage",
-        "user_id",
-        "share of impressions with a history",
-        "Take behaviours from before the first impression, or widen examples.history_days.",
-        lambda: figures.history_coverage(tables, examples, config),
-    )
 
 
 def add_behaviours(checklist: Checklist, tables: Tables) -> None:
@@ -201,12 +127,13 @@ def _add_rows(checklist: Checklist, table: str, noun: str) -> None:
     )
 
 
-def _add_not_null(checklist: Checklist, name: str, column: str) -> None:
+def add_not_null(checklist: Checklist, name: str, column: str) -> None:
+    """Add the check that ``column`` has no nulls."""
     checklist.rows_hold(name, column, "every value is filled in", NOT_NULL, FILL)
 
 
 def _add_key(checklist: Checklist, table: str, column: str) -> None:
-    _add_not_null(checklist, f"{table}.{column}.not_null", column)
+    add_not_null(checklist, f"{table}.{column}.not_null", column)
     do = "Remove the repeated rows, or correct their keys."
     checklist.rows_hold(
         f"{table}.{column}.unique", column, "every value stands in one row only", UNIQUE, do
@@ -216,7 +143,7 @@ def _add_key(checklist: Checklist, table: str, column: str) -> None:
 def _add_foreign_keys(checklist: Checklist, tables: Tables, table: TableName) -> None:
     homes = {"user_id": ("users", tables.users), "item_id": ("items", tables.items)}
     for column, (home, frame) in homes.items():
-        _add_not_null(checklist, f"{table}.{column}.not_null", column)
+        add_not_null(checklist, f"{table}.{column}.not_null", column)
         checklist.figure_holds(
             f"{table}.{column}.known",
             column,
@@ -231,7 +158,7 @@ def _add_foreign_keys(checklist: Checklist, tables: Tables, table: TableName) ->
 def _add_times(checklist: Checklist, table: str) -> None:
     bounds = checklist.config.check(f"{table}.timestamp.seconds")
     tolerance = checklist.config.check(f"{table}.timestamp.not_future").max or 0
-    _add_not_null(checklist, f"{table}.timestamp.not_null", "timestamp")
+    add_not_null(checklist, f"{table}.timestamp.not_null", "timestamp")
     checklist.rows_hold(
         f"{table}.timestamp.seconds",
         "timestamp",
@@ -265,7 +192,7 @@ def _add_range(checklist: Checklist, column: str) -> None:
 
 
 def _add_images(checklist: Checklist, tables: Tables, images_root: Path | None) -> None:
-    _add_not_null(checklist, "items.image_path.not_null", "image_path")
+    add_not_null(checklist, "items.image_path.not_null", "image_path")
     found: list[figures.Figure] = []
 
     def measure() -> figures.Figure:
@@ -288,29 +215,3 @@ def _add_repeated(checklist: Checklist, name: str, columns: list[str]) -> None:
         "Remove repeated rows when the log is read; a retried upload often makes them.",
         column_list=columns,
     )
-
-
-def _add_logged_triggers(checklist: Checklist, tables: Tables) -> None:
-    impressions, column = tables.impressions, "trigger_item_id"
-    checklist.figure_holds(
-        "impressions.trigger.present",
-        column,
-        "share of impressions with a trigger",
-        "Map the trigger's column in the data set's file, or set examples.trigger to derived.",
-        lambda: figures.logged_triggers(impressions),
-    )
-    checklist.figure_holds(
-        "impressions.trigger.known",
-        column,
-        "every trigger stands in items",
-        JOIN.format(home="items"),
-        lambda: figures.unknown_keys(impressions, column, tables.items["item_id"]),
-    )
-    if impressions.schema[column] != pl.Null:
-        checklist.figure_holds(
-            "impressions.trigger.in_history",
-            column,
-            "every trigger is an event of its user, not later than the impression",
-            "Look whether behaviours hold the clicks that triggers are.",
-            lambda: figures.foreign_triggers(tables, checklist.config),
-        )

@@ -59,7 +59,7 @@ def _named_check(check: Planned, result: Mapping[str, Any], tables: Tables) -> N
         passed=passed,
         observed=_observed(check, result, tables),
         unexpected_count=0 if passed else count,
-        examples=() if passed else describe_rows(check.table, check.column, rows),
+        examples=() if passed else describe_rows(check, rows, tables),
         allowed=allowed_words(check),
         do=check.do,
     )
@@ -100,16 +100,16 @@ def _plain(value: float | None) -> str:
     return "" if value is None else f"{value:,.6g}"
 
 
-def describe_rows(table: str, column: str, rows: pl.DataFrame) -> tuple[str, ...]:
-    """Return up to five rows as ``name=value`` texts: the column at fault, then the row's keys."""
-    keys = [name for name in _ROW_KEYS[table] if name in rows.columns]
-    first = [name for name in column.split(", ") if name in rows.columns]
-    names = [*first, *keys] if first else [*keys, *rows.columns]
+def describe_rows(check: Planned, rows: pl.DataFrame, tables: Tables) -> tuple[str, ...]:
+    """Return up to five rows as texts: the column at fault, the row's keys, what was computed."""
+    first = [name for name in check.column.split(", ") if name in rows.columns]
+    keys = [name for name in _ROW_KEYS[check.table] if name in rows.columns]
+    known = tables.table(check.table).columns
+    computed = [name for name in rows.columns if name not in known]
+    names = list(dict.fromkeys([*first, *computed, *keys]))
     return tuple(
         ", ".join(f"{name}={value!r}" for name, value in row.items())
-        for row in rows.select(list(dict.fromkeys(names))[:8])
-        .head(SHOWN_ROWS)
-        .iter_rows(named=True)
+        for row in rows.select(names).head(SHOWN_ROWS).iter_rows(named=True)
     )
 
 

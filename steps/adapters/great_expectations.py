@@ -3,7 +3,9 @@
 import json
 import logging
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,7 @@ from models.data.tables import Tables
 from models.errors import MissingDataError, ValidationFailedError
 from models.files import write_text
 from models.reports.validation_page import write_validation_page
+from steps.adapters import expectation_signals as signals
 from steps.adapters import expectation_suites as suites
 from steps.adapters.expectation_checks import (
     SHOWN_ROWS,
@@ -64,7 +67,8 @@ def validate_tables(
         _add_contents(checklist, tables, examples_config, images_root)
     order = {name: place for place, name in enumerate(TABLES)}
     checks = sorted(checklist.checks, key=lambda check: order[check.table])
-    judged = _judge(checks, tables, folder / DOCS)
+    with _quiet():
+        judged = _judge(checks, tables, folder / DOCS)
     make_offline(folder / DOCS)
     verdict = make_verdict(judged, tables)
     _write(folder, verdict)
@@ -108,8 +112,8 @@ def _add_contents(
     suites.add_items(checklist, tables, images_root)
     suites.add_users(checklist, tables)
     suites.add_impressions(checklist, tables)
-    suites.add_labels(checklist, tables)
-    suites.add_context(checklist, tables, examples)
+    signals.add_labels(checklist, tables)
+    signals.add_context(checklist, tables, examples)
     suites.add_behaviours(checklist, tables)
 
 
@@ -131,26 +135,38 @@ def _judge(checks: Sequence[Planned], tables: Tables, site: Path) -> list[Judged
     return [(check, results[id(check)]) for check in checks]
 
 
-def _context(site: Path) -> Any:
-    """Return a context without files, telemetry or progress bars; its Data Docs go to ``site``."""
-    for variable in ("GX_ANALYTICS_ENABLED", "GX_TELEMETRY_ENABLED"):
-        os.environ[variable] = "false"
-    logging.getLogger("great_expectations").setLevel(logging.WARNING)
-    import great_expectations as gx
-    from great_expectations.data_context.types.base import ProgressBarsConfig
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Great Expectations from calling home, logging, and warning of its own libraries."""
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = ProgressBarsConfig(globally=False)
-    for name in list(context.list_data_docs_sites()):
-        context.delete_data_docs_site(name)
-    store = {
+
+def _context(site: Path) -> Any:
+    """Return a context without files or progress bars; its Data Docs go to ``site``."""
+    import great_expectations as gx
+    from great_expectations.data_context.types.base import (
+        DataContextConfig,
+        InMemoryStoreBackendDefaults,
+        ProgressBarsConfig,
+    )
+
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    files = {
         "class_name": "TupleFilesystemStoreBackend",
         "base_directory": str(site.resolve()),
     }
-    docs: Any = {"class_name": "SiteBuilder", "show_how_to_buttons": False, "store_backend": store}
+    docs: Any = {"class_name": "SiteBuilder", "show_how_to_buttons": False, "store_backend": files}
     docs["site_index_builder"] = {"class_name": "DefaultSiteIndexBuilder"}
-    context.add_data_docs_site("data_docs", docs)
-    return context
+    config = DataContextConfig(
+        store_backend_defaults=InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
+        data_docs_sites={"data_docs": docs},
+        progress_bars=ProgressBarsConfig(globally=False),
+        analytics_enabled=False,
+    )
+    return gx.get_context(mode="ephemeral", project_config=config)
 
 
 def _run(
