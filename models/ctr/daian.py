@@ -79,6 +79,7 @@ class DAIAN(CTRModel):
 
     config_type = DAIANConfig
     content: Tensor
+    has_content: Tensor
     edges: Tensor
 
     def __init__(self, config: DAIANConfig, catalogue: Catalogue) -> None:
@@ -183,6 +184,7 @@ class DAIAN(CTRModel):
                 do="Run embed_items and bin_intents first, or train DIN, which needs neither.",
             )
         self.register_buffer("content", centre_content(content, mean), persistent=False)
+        self.register_buffer("has_content", self.content.any(-1), persistent=False)
         self.register_buffer("edges", edges, persistent=False)
 
     def pair_level(
@@ -190,7 +192,7 @@ class DAIAN(CTRModel):
     ) -> Int[Tensor, " T"]:
         """Return the level of M_sim (Eq. 12); -1 where either item has no content."""
         left, right = self.content[targets.long()], self.content[trigger.long()]  # T C, B C
-        known = left.any(-1) & right.any(-1)
+        known = self.has_content[targets.long()] & self.has_content[trigger.long()]
         level = similarity_level(cosine(left, right.expand_as(left)), self.edges)
         return torch.where(known, level, -1)
 
@@ -200,4 +202,5 @@ class DAIAN(CTRModel):
         history = F.embedding(batch.history, self.content)  # B L C
         similarity = torch.matmul(history, trigger[..., None]).squeeze(-1)
         alike = similarity_level(similarity, self.edges) >= self.explicit_from_level
-        return alike & trigger.any(-1, keepdim=True)
+        known = self.has_content[batch.history.long()]
+        return alike & known & self.has_content[batch.trigger_item.long()][:, None]

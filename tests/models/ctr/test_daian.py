@@ -126,6 +126,22 @@ def test_the_models_levels_are_the_labels(dataset: Dataset) -> None:
     assert -1 in level.tolist()
 
 
+def test_a_behaviour_without_content_is_never_alike(dataset: Dataset) -> None:
+    content = dataset.catalogue.content
+    assert content is not None
+    bare = replace(dataset, catalogue=replace(dataset.catalogue, content=content.clone()))
+    batch = batch_of(dataset)
+    item = int(batch.history[batch.history_mask][0])
+    assert bare.catalogue.content is not None
+    bare.catalogue.content[item] = 0.0
+    alike = model_with(bare, explicit_from_level=0).alike_to_trigger(batch)
+    of_trigger = batch.trigger_item == item
+    assert not alike[(batch.history == item)].any()
+    assert not alike[of_trigger].any()
+    others = (batch.history != item) & batch.history_mask & ~of_trigger[:, None]
+    assert alike[others].all()
+
+
 def test_without_a_trigger_there_is_no_explicit_subsequence_but_a_score(dataset: Dataset) -> None:
     model, batch = model_with(dataset), batch_of(dataset, triggered=False)
     assert not model.alike_to_trigger(batch).any()
