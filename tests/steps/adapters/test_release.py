@@ -4,6 +4,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -242,18 +243,23 @@ def killed_at(point: int, action: Callable[[], Any]) -> bool:
     return os.WIFSIGNALED(os.waitpid(child, 0)[1])
 
 
+@pytest.mark.parametrize("stride", [3, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("action", ["promote", "rollback"])
 def test_a_kill_at_any_point_leaves_one_production_version(
-    action: str, both_installed: Path, tmp_path: Path
+    action: str, stride: int, both_installed: Path, tmp_path: Path
 ) -> None:
-    points, killed = 0, True
-    while killed:
-        line = shutil.copytree(both_installed, tmp_path / f"{action}-{points}")
-        before = history(line)
+    def act(line: Path) -> None:
         if action == "promote":
-            killed = killed_at(points, lambda: promote(line, "one", reason="x", who="me"))  # noqa: B023
+            promote(line, "one", reason="x", who="me")
         else:
-            killed = killed_at(points, lambda: rollback(line, reason="x", who="me"))  # noqa: B023
+            rollback(line, reason="x", who="me")
+
+    point, killed, switched = 0, True, set()
+    while killed:
+        line = shutil.copytree(both_installed, tmp_path / f"{action}-{point}")
+        before = history(line)
+        killed = killed_at(point, partial(act, line))
+        switched.add(version_in_production(line))
         check(line, allowed={"one", "two"} if killed else {"one"})
         assert history(line)[: len(before)] == before
         promote(line, "one", reason="go on", who="me")
@@ -261,8 +267,9 @@ def test_a_kill_at_any_point_leaves_one_production_version(
         assert (line / "history.jsonl").read_text().count("\n") == len(history(line))
         assert not list(line.rglob(".partial-*"))
         shutil.rmtree(line)
-        points += 1
-    assert points > 20
+        point += stride
+    assert point > 20  # kills on both sides of the switch, or nothing was tested
+    assert switched == {"one", "two"}
 
 
 @pytest.mark.slow
