@@ -90,6 +90,8 @@ def load_settings(kind: type[S], path: Path) -> S:
 
 def _describe(kind: type[BaseModel], problem: Any) -> str:
     key = ".".join(map(str, problem["loc"]))
+    if not key:
+        return str(problem["msg"])
     if problem["type"] == "extra_forbidden":
         close = difflib.get_close_matches(str(problem["loc"][-1]), list(kind.model_fields), n=1)
         return f"{key!r} is no setting" + (f" (did you mean {close[0]!r}?)" if close else "")

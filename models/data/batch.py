@@ -5,6 +5,7 @@ Shape letters of the whole library: ``B`` batch, ``L`` history length, ``F`` fie
 """
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -38,5 +39,9 @@ class Batch:
 
     def to(self, device: torch.device | str) -> "Batch":
         """Return the batch on ``device``."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return Batch(**{name: v if v is None else v.to(device) for name, v in values.items()})
+        values: dict[str, Any] = {
+            field.name: None if value is None else value.to(device)
+            for field in fields(self)
+            for value in (getattr(self, field.name),)
+        }
+        return Batch(**values)

@@ -139,6 +139,7 @@ def _judge(checks: Sequence[Planned], tables: Tables, site: Path) -> list[Judged
 def _quiet() -> Iterator[None]:
     """Keep Great Expectations from calling home, logging, and warning of its own libraries."""
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)  # its import logs too
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -153,7 +154,6 @@ def _context(site: Path) -> Any:
         ProgressBarsConfig,
     )
 
-    logging.getLogger("great_expectations").setLevel(logging.WARNING)
     files = {
         "class_name": "TupleFilesystemStoreBackend",
         "base_directory": str(site.resolve()),
