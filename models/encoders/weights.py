@@ -72,6 +72,34 @@ def check_weights(folder: Path, model_types: tuple[str, ...]) -> dict[str, Any]:
     return config
 
 
+def load_model(kind: Any, folder: Path, dtype: Any, device: Any, **options: bool) -> Any:
+    """Return the pretrained model of a ``transformers`` auto class, ready to encode.
+
+    Raises:
+        EncoderError: the weights cannot be read, or lack a parameter of the model, which would
+            otherwise be random.
+    """
+    try:
+        model, report = kind.from_pretrained(
+            folder, dtype=dtype, local_files_only=True, output_loading_info=True, **options
+        )
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise EncoderError(
+            f"The weights cannot be loaded: {str(error).splitlines()[0]}",
+            where=str(folder),
+            do="Download the model again.",
+        ) from None
+    missing = sorted(report["missing_keys"])
+    if missing:
+        raise EncoderError(
+            f"The weights lack {len(missing)} of the model's parameters, such as {missing[0]}.",
+            where=str(folder),
+            allowed="every parameter of the architecture that config.json names",
+            do="Download the model again.",
+        )
+    return model.to(device).eval()
+
+
 def read_json(path: Path) -> Any:
     """Return the JSON value at ``path``, or raise `EncoderError`."""
     try:

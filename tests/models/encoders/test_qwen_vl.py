@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -100,3 +101,19 @@ def test_long_texts_are_cut(tiny_qwen):
 def test_a_width_beyond_the_models_is_refused(tiny_qwen):
     with pytest.raises(EncoderError, match="cannot be 4096 wide"):
         load(tiny_qwen("qwen3_vl"), dim=4096)
+
+
+def test_the_folder_of_a_generating_model_gives_its_inner_models_embeddings(tiny_qwen, tmp_path):
+    """Published folders hold the model with its language head."""
+    import transformers
+
+    shutil.copytree(tiny_qwen("qwen3_vl"), tmp_path / "whole")
+    inner = transformers.AutoModel.from_pretrained(tiny_qwen("qwen3_vl"))
+    whole = transformers.Qwen3VLForConditionalGeneration(inner.config)
+    whole.model.load_state_dict(inner.state_dict())
+    whole.save_pretrained(tmp_path / "whole")
+    item = ItemContent(1, "alien")
+    expected = load(tiny_qwen("qwen3_vl")).encode([item], nothing)
+    np.testing.assert_allclose(
+        load(tmp_path / "whole").encode([item], nothing), expected, atol=1e-5
+    )

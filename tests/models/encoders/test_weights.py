@@ -2,6 +2,8 @@ import json
 import shutil
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 from models.encoders.minilm import MiniLM, MiniLMSettings
 from models.encoders.qwen_vl import QwenVL, QwenVLSettings
@@ -83,3 +85,18 @@ def test_the_hash_follows_the_files(folder):
     assert weights_hash(folder) == before
     (folder / "tokenizer_config.json").write_text("{}")
     assert weights_hash(folder) != before
+
+
+def test_weights_that_lack_a_parameter_are_refused(folder):
+    tensors = load_file(str(folder / "model.safetensors"))
+    name = next(name for name in tensors if "layers.1" in name)
+    del tensors[name]
+    save_file(tensors, str(folder / "model.safetensors"), metadata={"format": "pt"})
+    with pytest.raises(EncoderError, match="lack 1 of the model's parameters"):
+        QwenVL.load(QwenVLSettings(folder=folder, device="cpu", dtype="float32"))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_a_gpu_that_is_not_there_is_named(folder):
+    with pytest.raises(EncoderError, match="no GPU"):
+        QwenVL.load(QwenVLSettings(folder=folder, device="cuda"))
