@@ -138,8 +138,7 @@ def _thresholds(comparisons: Sequence[Comparison], config: DriftConfig) -> dict[
         noise = noise_threshold(
             comparison, false_alarm=share, resamples=config.resamples, generator=generator
         )
-        default = config.minimum_effect.get(comparison.group, 0.05)
-        effect = config.column_minimum_effect.get(comparison.name, default)
+        effect = config.effect(comparison.name, comparison.group)
         thresholds[comparison.name] = max(noise, effect)
     return thresholds
 

@@ -72,7 +72,7 @@ class Planned:
 
 
 class Checklist:
-    """Gathers the checks that are not switched off.
+    """Gathers the checks that are not skipped.
 
     Args:
         config: Severities and thresholds.
@@ -111,7 +111,7 @@ class Checklist:
     ) -> None:
         """Add a computed number that must lie in ``min`` … ``max``; a count, by ``max_share``."""
         settings = self.config.check(name)
-        if settings.severity == "off":
+        if settings.severity == "skip":
             return
         figure = measure()
         bounds = {"min_value": settings.min, "max_value": settings.max}
@@ -133,7 +133,7 @@ class Checklist:
     ) -> None:
         settings = self.config.check(name)
         unbounded = "max_value" in arguments and not _is_bounded(arguments)
-        if settings.severity == "off" or unbounded:
+        if settings.severity == "skip" or unbounded:
             return
         table = _table_of(name)
         if figure is not None:

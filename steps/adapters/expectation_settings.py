@@ -7,14 +7,14 @@ from pydantic import Field, field_validator
 
 from models.settings import Settings
 
-Severity = Literal["critical", "warning", "off"]
+Severity = Literal["critical", "warning", "skip"]
 
 
 class CheckSettings(Settings):
     """How one check is judged; what ``min`` and ``max`` bound stands beside it in the YAML file.
 
     Args:
-        severity: ``critical`` stops the run, ``warning`` is listed, ``off`` is not computed.
+        severity: ``critical`` stops the run, ``warning`` is listed, ``skip`` is not computed.
         min: Smallest allowed value, in the check's own unit.
         max: Largest allowed value, in the check's own unit.
         max_share: Share of rows that may fail before the check does.

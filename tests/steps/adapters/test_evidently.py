@@ -9,14 +9,17 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+import yaml
 from scipy.spatial.distance import jensenshannon
 
 from models.errors import SchemaError
 from models.reports.verdicts import DriftVerdict
-from models.settings import load_settings
+from models.settings import Settings, load_settings, parse_settings
 from steps.adapters.evidently import DriftConfig, drift_ui, report_drift
 from steps.adapters.evidently_columns import Comparison, compare_columns
 from steps.adapters.evidently_noise import js_distance, noise_threshold
+from steps.adapters.evidently_settings import DEFAULT_EFFECTS
+from steps.adapters.expectation_settings import ValidationConfig
 
 ROOT = Path(__file__).resolve().parents[3]
 CONFIG = DriftConfig()
@@ -262,7 +265,19 @@ def test_windows_of_different_columns_are_an_error(tmp_path: Path) -> None:
 
 
 def test_the_configuration_file_says_the_defaults() -> None:
-    assert load_settings(DriftConfig, ROOT / "configs" / "drift" / "default.yaml") == CONFIG
+    config = load_settings(DriftConfig, ROOT / "configs" / "drift" / "default.yaml")
+    assert config.minimum_effect == DEFAULT_EFFECTS
+    assert config.model_copy(update={"minimum_effect": {}}) == CONFIG
+
+
+@pytest.mark.parametrize("kind", [("drift", DriftConfig), ("validation", ValidationConfig)])
+def test_the_documented_configurations_are_valid(kind: tuple[str, type[Settings]]) -> None:
+    name, settings = kind
+    page = (ROOT / "docs" / "how-to" / f"review-{name}.md").read_text(encoding="utf-8")
+    (block,) = re.findall(
+        rf'```yaml title="configs/{name}/my_shop.yaml"\n(.*?)```', page, re.DOTALL
+    )
+    parse_settings(settings, yaml.safe_load(block), name)
 
 
 @pytest.mark.slow

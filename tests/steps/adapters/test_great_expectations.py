@@ -254,7 +254,7 @@ def test_severity_and_threshold_come_from_the_configuration(tmp_path: Path) -> N
             "checks": {
                 "items.numeric.range": {"severity": "warning"},
                 "impressions.rows": {"min": 1000},
-                "impressions.label.leak": {"severity": "off"},
+                "impressions.label.leak": {"severity": "skip"},
             }
         }
     )
