@@ -118,7 +118,7 @@ class Checklist:
         if figure.checked:
             bounds = {"max_value": int(settings.max_share * figure.checked)}
             words += share_words(settings.max_share)
-        kind = "expect_column_values_to_be_between"
+        kind = "expect_column_max_to_be_between"  # of one row: Data Docs then show the number
         self._add(name, column, words, kind, do, bounds, figure)
 
     def _add(

@@ -29,6 +29,7 @@ _DRAWN_TABLE = re.compile(
     r"(?P<between>.*?)columns: (?P<columns>\[.*?\]),\s*data: (?P<data>\[.*?\]),\s*toolbar:",
     re.DOTALL,
 )
+_SAME_IN_ALL_ROWS = {"run_name", "batch_identifier"}
 _BRAND = re.compile(r'(<a href="[^"]*">)\s*(?=</a>)')
 
 
@@ -55,7 +56,7 @@ def _draw(match: re.Match[str]) -> str:
     """Return the table that the script would have drawn, before what followed it."""
     columns: list[dict[str, str]] = ast.literal_eval(match["columns"])
     rows: list[dict[str, Any]] = ast.literal_eval(match["data"])
-    kept = [column for column in columns if column["field"] != "run_name"]
+    kept = [column for column in columns if column["field"] not in _SAME_IN_ALL_ROWS]
     head = "".join(f"<th>{escape(column['title'])}</th>" for column in kept)
     body = "".join(f"<tr>{''.join(_cell(row, c['field']) for c in kept)}</tr>" for row in rows)
     return (

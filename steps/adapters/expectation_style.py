@@ -42,14 +42,14 @@ body > .container-fluid > .row { display: flex; gap: 2rem; align-items: flex-sta
 #Validation-Results::before { content: "Validation results"; }
 #Expectation-Suites::before { content: "Expectation suites"; }
 .ge-section { border: 1px solid var(--line); border-radius: .5rem; padding: 1rem 1.2rem;
+  overflow-x: auto;
   margin-bottom: 1.2rem; scroll-margin-top: 1rem; }
 .alert { padding: 0; } .alert h5 { margin: 0 0 .4rem; }
 .show-scrollbars { overflow: auto; }
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; vertical-align: top; padding: .4rem .6rem;
   border-bottom: 1px solid var(--line); }
-.ge-section th:first-child, .ge-section td:first-child { width: 5rem; }
-td table th:first-child, td table td:first-child { width: auto !important; }
+.ge-section th:first-child:not(:only-child) { width: 5rem; }
 th { font-size: .82rem; color: var(--quiet); font-weight: 600; }
 td table { width: auto; } td table th, td table td { padding: .15rem .5rem; font-size: .85rem; }
 tbody tr:last-child > td { border-bottom: 0; }

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import shutil
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -61,6 +62,7 @@ def validate_tables(
         images_root: The folder that ``items.image_path`` is relative to.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder / DOCS, ignore_errors=True)
     checklist = Checklist(config)
     suites.add_structure(checklist, tables)
     if is_canonical(tables):
