@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 from models.errors import MissingDataError, ReleaseError, RequestError
@@ -30,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     from models.serving.request import ScoreRequest, parse_request
 
     predictor = Predictor.load(arguments.model or _production(arguments.line))
-    for number, line in enumerate(_lines(arguments.file), start=1):
+    for number, line in _lines(arguments.file):
         try:
             answer = predictor.score(parse_request(ScoreRequest, line))
         except RequestError as error:
@@ -55,14 +56,19 @@ def _production(asked: str | None) -> Path:
     return folder
 
 
-def _lines(path: Path) -> Iterator[str]:
-    """Yield the lines that hold something; raise `MissingDataError` where they cannot be read."""
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the lines that hold something, with their numbers.
+
+    Raises:
+        MissingDataError: there is no such file, or it is not text.
+    """
     try:
-        if path == STANDARD_INPUT:
-            yield from (line for line in sys.stdin if line.strip())
-            return
-        with path.open(encoding="utf-8") as file:
-            yield from (line for line in file if line.strip())
+        with (
+            nullcontext(sys.stdin)
+            if path == STANDARD_INPUT
+            else path.open(encoding="utf-8") as file
+        ):
+            yield from ((n, line) for n, line in enumerate(file, start=1) if line.strip())
     except (OSError, UnicodeDecodeError) as error:
         raise MissingDataError(
             f"The requests cannot be read: {error}.",

@@ -214,9 +214,9 @@ def test_a_misspelt_key_in_a_pipeline_file_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "typo.yaml"
-    file.write_text("parameters:\n  modle: din\n", encoding="utf-8")
+    file.write_text("parameters:\n  encodr: minilm\n", encoding="utf-8")
     assert main(["config", "check", str(file)]) == 2
-    assert "'parameters.modle' is no setting" in capsys.readouterr().err
+    assert "'parameters.encodr' is no setting" in capsys.readouterr().err
 
 
 @pytest.mark.slow
