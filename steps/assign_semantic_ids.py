@@ -10,10 +10,14 @@ from models.encoders.embeddings import load_embeddings
 from models.reports.pages import write_tokenizer_page
 from models.tokenizers.assignment import assign_semantic_ids as assign
 from steps.adapters import caching
+from steps.adapters.materializers import ArtifactRefMaterializer
 from steps.adapters.workspace import local, produce
 
 
-@step(cache_policy=caching.on("tokenizer_code"))
+@step(
+    cache_policy=caching.on("tokenizer_code"),
+    output_materializers=ArtifactRefMaterializer,
+)
 def assign_semantic_ids(
     tokenizer: ArtifactRef, embeddings: ArtifactRef, tables: ArtifactRef
 ) -> Annotated[ArtifactRef, "semantic_ids"]:

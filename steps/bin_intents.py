@@ -12,10 +12,14 @@ from models.intents.labels import bin_intents as bin_levels
 from models.reports.pages import write_intent_page
 from models.settings import parse_settings
 from steps.adapters import caching
+from steps.adapters.materializers import ArtifactRefMaterializer
 from steps.adapters.workspace import local, produce
 
 
-@step(cache_policy=caching.on("intent_code"))
+@step(
+    cache_policy=caching.on("intent_code"),
+    output_materializers=ArtifactRefMaterializer,
+)
 def bin_intents(
     examples: ArtifactRef, embeddings: ArtifactRef, settings: dict[str, Any]
 ) -> Annotated[ArtifactRef, "intents"]:

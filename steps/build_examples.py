@@ -10,10 +10,14 @@ from models.data.examples import build_example_store
 from models.data.tables import read_tables
 from models.settings import parse_settings
 from steps.adapters import caching
+from steps.adapters.materializers import ArtifactRefMaterializer
 from steps.adapters.workspace import local, produce
 
 
-@step(cache_policy=caching.on("data_code"))
+@step(
+    cache_policy=caching.on("data_code"),
+    output_materializers=ArtifactRefMaterializer,
+)
 def build_examples(
     tables: ArtifactRef, validation: ArtifactRef, dataset: dict[str, Any], seed: int
 ) -> Annotated[ArtifactRef, "examples"]:

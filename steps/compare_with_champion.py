@@ -10,13 +10,17 @@ from models.assessment.compare import compare_models, write_comparison
 from models.assessment.evaluate import read_evaluation
 from models.settings import parse_settings
 from steps.adapters import caching
+from steps.adapters.materializers import ArtifactRefMaterializer
 from steps.adapters.release_config import ReleaseConfig
 from steps.adapters.release_gate import decide, keep_itself
 from steps.adapters.releases import champion_folder
 from steps.adapters.workspace import local, produce
 
 
-@step(cache_policy=caching.on("evaluation_code"))
+@step(
+    cache_policy=caching.on("evaluation_code"),
+    output_materializers=ArtifactRefMaterializer,
+)
 def compare_with_champion(
     challenger: ArtifactRef,
     evaluation: ArtifactRef,

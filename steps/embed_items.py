@@ -10,10 +10,14 @@ from models.encoders.config import EncoderConfig
 from models.encoders.embedding import embed_items as embed
 from models.settings import parse_settings
 from steps.adapters import caching
+from steps.adapters.materializers import ArtifactRefMaterializer
 from steps.adapters.workspace import images_folder, local, newest_artifact, produce
 
 
-@step(cache_policy=caching.on("encoder_code"))
+@step(
+    cache_policy=caching.on("encoder_code"),
+    output_materializers=ArtifactRefMaterializer,
+)
 def embed_items(
     tables: ArtifactRef, validation: ArtifactRef, settings: dict[str, Any]
 ) -> Annotated[ArtifactRef, "item_embeddings"]:

@@ -7,10 +7,14 @@ from zenml import step
 from models.artifacts import ArtifactRef
 from models.assessment.evaluate import evaluate_models
 from steps.adapters import caching
+from steps.adapters.materializers import ArtifactRefMaterializer
 from steps.adapters.workspace import local, produce
 
 
-@step(cache_policy=caching.on("evaluation_code"))
+@step(
+    cache_policy=caching.on("evaluation_code"),
+    output_materializers=ArtifactRefMaterializer,
+)
 def evaluate(
     model: ArtifactRef,
     baseline: ArtifactRef,

@@ -10,10 +10,14 @@ from models.data.schema import TABLES
 from models.data.tables import write_tables
 from models.settings import parse_settings
 from steps.adapters import caching
+from steps.adapters.materializers import ArtifactRefMaterializer
 from steps.adapters.workspace import produce, project_root
 
 
-@step(cache_policy=caching.on("data_code"))
+@step(
+    cache_policy=caching.on("data_code"),
+    output_materializers=ArtifactRefMaterializer,
+)
 def ingest(dataset: dict[str, Any], raw: str) -> Annotated[ArtifactRef, "tables"]:
     """Return the canonical tables of a data set; ``raw`` is the fingerprint of its raw files."""
     config = parse_settings(DatasetConfig, dataset, "dataset")

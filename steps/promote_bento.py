@@ -10,7 +10,7 @@ from steps.adapters.bento import BentoRef
 from steps.adapters.release import promote, register_candidate
 from steps.adapters.release_zenml import mark_in_zenml
 from steps.adapters.releases import release_folder
-from steps.adapters.tracking import record, run_name
+from steps.adapters.tracking import record, record_on_model, run_name
 from steps.adapters.workspace import local
 
 
@@ -33,5 +33,7 @@ def promote_bento(
         promote(folder, bento.version, reason="; ".join(verdict.reasons), who="gate")
     released = mark_in_zenml(folder, line)
     release = {"version": bento.version, "tag": bento.tag, "production": released}
-    record({**release, "production": released or "none", "promoted": verdict.promote})
+    told = {**release, "production": released or "none", "promoted": verdict.promote}
+    record(told)
+    record_on_model(told)
     return release

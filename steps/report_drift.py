@@ -10,10 +10,14 @@ from models.settings import parse_settings
 from steps.adapters import caching
 from steps.adapters.evidently import DriftConfig
 from steps.adapters.evidently import report_drift as report
+from steps.adapters.materializers import ArtifactRefMaterializer
 from steps.adapters.workspace import local, produce, state_folder
 
 
-@step(cache_policy=caching.on("drift_code"))
+@step(
+    cache_policy=caching.on("drift_code"),
+    output_materializers=ArtifactRefMaterializer,
+)
 def report_drift(
     model: ArtifactRef,
     examples: ArtifactRef,

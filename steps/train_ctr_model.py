@@ -12,10 +12,14 @@ from models.intents.labels import IntentLabels
 from models.settings import parse_settings
 from models.training.trainer import make_catalogue, train
 from steps.adapters import caching
+from steps.adapters.materializers import ArtifactRefMaterializer
 from steps.adapters.workspace import local, produce, resume_folder
 
 
-@step(cache_policy=caching.on("training_code"))
+@step(
+    cache_policy=caching.on("training_code"),
+    output_materializers=ArtifactRefMaterializer,
+)
 def train_ctr_model(
     examples: ArtifactRef,
     embeddings: ArtifactRef,

@@ -10,10 +10,14 @@ from models.settings import parse_settings
 from models.tokenizers.config import TokenizerConfig
 from models.tokenizers.training import train_tokenizer as fit
 from steps.adapters import caching
+from steps.adapters.materializers import ArtifactRefMaterializer
 from steps.adapters.workspace import local, produce
 
 
-@step(cache_policy=caching.on("tokenizer_code"))
+@step(
+    cache_policy=caching.on("tokenizer_code"),
+    output_materializers=ArtifactRefMaterializer,
+)
 def train_tokenizer(
     embeddings: ArtifactRef, settings: dict[str, Any], seed: int
 ) -> Annotated[ArtifactRef, "tokenizer"]:

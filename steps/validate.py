@@ -10,10 +10,14 @@ from models.data.tables import read_tables
 from models.settings import parse_settings
 from steps.adapters import caching
 from steps.adapters.great_expectations import ValidationConfig, require_valid, validate_tables
+from steps.adapters.materializers import ArtifactRefMaterializer
 from steps.adapters.workspace import images_folder, local, produce
 
 
-@step(cache_policy=caching.on("validation_code"))
+@step(
+    cache_policy=caching.on("validation_code"),
+    output_materializers=ArtifactRefMaterializer,
+)
 def validate(
     tables: ArtifactRef, dataset: dict[str, Any], settings: dict[str, Any]
 ) -> Annotated[ArtifactRef, "validation"]:

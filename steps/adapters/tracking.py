@@ -33,6 +33,17 @@ def record(metadata: dict[str, Any]) -> None:
     log_metadata(metadata)
 
 
+def record_on_model(metadata: dict[str, Any]) -> None:
+    """Add ``metadata`` to the model version the current run makes; outside a run do nothing."""
+    from zenml import get_step_context, log_metadata
+
+    try:
+        get_step_context()
+    except RuntimeError:
+        return
+    log_metadata(metadata, infer_model=True)
+
+
 def name_model(name: str) -> None:
     """Let the pipeline being composed make versions of the ZenML model ``name``."""
     from zenml import Model

@@ -17,7 +17,8 @@ from steps.adapters.releases import release_folder
 from steps.adapters.runs import RunReport, read_report
 from steps.adapters.workspace import state_folder
 
-pytestmark = pytest.mark.slow
+# ZenML, DVC, Evidently and BentoML all warn of their own dependencies in one process.
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 LINE = "simulator_tiny"
 STEPS = {
     "ingest", "validate", "build_examples", "embed_items", "bin_intents", "train_tokenizer",
