@@ -61,8 +61,10 @@ docs: setup ## the documentation, into site/, every broken link an error
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --config-file .mkdocs.yml
 	@echo "Documentation: site/index.html"
 
-bench: setup ## the measurements that the README quotes, into benchmarks/results/
-	@for file in benchmarks/bench_*.py; do echo "→ $$file"; $(BIN)/python "$$file"; done
+bench: setup ## the measurements that the README quotes (ARGS=--quick for a first look)
+	@for file in $$(grep -l __main__ benchmarks/*.py); do \
+		name=$$(basename $$file .py); echo "→ benchmarks.$$name"; $(BIN)/python -m benchmarks.$$name $(ARGS); \
+	done
 
 serve: setup ## the production model over HTTP on this machine
 	@$(BIN)/intentflow serve
