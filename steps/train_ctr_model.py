@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from zenml import step
 
 from models.artifacts import ArtifactRef
-from models.ctr.registry import CTRConfig
+from models.ctr.config import CTRConfig
 from models.data.examples import ExampleStore
 from models.encoders.embeddings import load_embeddings
 from models.intents.labels import IntentLabels

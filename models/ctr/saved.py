@@ -11,8 +11,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from models.ctr.base import CTRModel
+from models.ctr.build import build_model
 from models.ctr.config import CTRConfig
-from models.ctr.registry import build_model
 from models.data.catalogue import Catalogue, FeatureSpec
 from models.errors import CorruptArtifactError, IncompatibleArtifactError
 

@@ -126,5 +126,5 @@ class QwenVL:
         inputs = self._prompts.inputs(prompts)
         inputs = {name: value.to(self._model.device) for name, value in inputs.items()}
         states = self._model(**inputs, use_cache=False).last_hidden_state  # B T D
-        last = inputs["attention_mask"].sum(1) - 1
-        return states[torch.arange(len(states), device=states.device), last].float()
+        rows = torch.arange(len(states), device=states.device)
+        return states[rows, inputs["attention_mask"].sum(1) - 1].float()

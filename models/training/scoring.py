@@ -1,13 +1,14 @@
 """Scores of stored examples, in batches, on whatever device the model lies."""
 
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 
 from models.ctr.base import CTRModel
-from models.data.examples import ExampleStore
+from models.data.batch import Batch
 from models.intents.labels import IntentLabels
 
 
@@ -30,9 +31,23 @@ class Scores:
     has_intent: Bool[np.ndarray, " N"] | None = None
 
 
+@runtime_checkable
+class Examples(Protocol):
+    """What can be scored: an example store, or a view of one in another model's codes."""
+
+    @property
+    def request(self) -> Int[np.ndarray, " E"]:
+        """Request of each example."""
+        ...
+
+    def gather(self, rows: Int[np.ndarray, " N"]) -> Batch:
+        """Return the examples at ``rows``."""
+        ...
+
+
 def score(
     model: CTRModel,
-    store: ExampleStore,
+    store: Examples,
     rows: Int[np.ndarray, " N"],
     intents: IntentLabels | None = None,
     batch_size: int = 8192,

@@ -11,8 +11,8 @@ import torch
 
 from models.artifacts import Scalar
 from models.ctr.base import CTRModel
+from models.ctr.build import build_model
 from models.ctr.config import CTRConfig
-from models.ctr.registry import build_model
 from models.ctr.saved import LoadedModel, ModelDescription, load_model, save_model
 from models.data.catalogue import Catalogue
 from models.data.examples import ExampleStore

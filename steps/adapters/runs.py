@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from models.artifacts import ArtifactRef, Scalar
-from models.errors import MissingDataError
+from models.errors import CorruptArtifactError, MissingDataError
 from models.files import write_text
 from models.reports.index_page import write_index_page
 from models.reports.verdicts import Comparison, DriftVerdict, ValidationVerdict
@@ -100,15 +100,16 @@ def report_run(
     )
     text = report.model_dump_json(indent=2) + "\n"
     write_text(folder / "run.json", text)
-    write_text(state_folder() / "runs" / "latest.json", json.dumps({"run": run}) + "\n")
+    write_text(_latest(), json.dumps({"run": run}) + "\n")
     return report
 
 
 def read_report(run: str | None = None) -> RunReport:
     """Return the report of ``run``, or of the latest run; raise `MissingDataError` without one."""
     folder = state_folder() / "runs"
+    name = run
     try:
-        name = run or json.loads((folder / "latest.json").read_text(encoding="utf-8"))["run"]
+        name = run or json.loads(_latest().read_text(encoding="utf-8"))["run"]
         return RunReport.model_validate_json(_text(folder / name, "run.json"))
     except FileNotFoundError:
         known = sorted(path.parent.name for path in folder.glob("*/run.json"))
@@ -117,6 +118,12 @@ def read_report(run: str | None = None) -> RunReport:
             where=str(folder),
             allowed=", ".join(known) or "no run yet",
             do="Run the pipeline first: make run",
+        ) from None
+    except (ValueError, LookupError, TypeError) as error:
+        raise CorruptArtifactError(
+            f"The report of the run cannot be read: {str(error).splitlines()[0]}",
+            where=str(folder / name / "run.json") if name else str(_latest()),
+            do="Name another run, or run the pipeline again: make run",
         ) from None
 
 
@@ -174,6 +181,11 @@ def _verdicts(by_kind: Mapping[str, Path], comparison: Comparison) -> dict[str, 
 
 def _seed(model_folder: Path) -> int | None:
     return json.loads(_text(model_folder, "manifest.json"))["config"].get("seed")
+
+
+def _latest() -> Path:
+    """Return the file that names the latest run; it stands apart from the runs' own records."""
+    return state_folder() / "latest.json"
 
 
 def _text(folder: Path, name: str) -> str:

@@ -41,7 +41,7 @@ def record_on_model(metadata: dict[str, Any]) -> None:
         get_step_context()
     except RuntimeError:
         return
-    log_metadata(metadata, infer_model=True)
+    log_metadata(metadata, infer_model=True)  # pyright: ignore[reportCallIssue] - an overload
 
 
 def name_model(name: str) -> None:

@@ -9,8 +9,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from models.ctr.base import CTRModel
+from models.ctr.build import build_model
 from models.ctr.config import CTRConfig
-from models.ctr.registry import MODELS, build_model
+from models.ctr.registry import MODELS
 from models.data.batch import Batch
 from models.metrics.ranking import auc
 from models.settings import load_settings, parse_settings

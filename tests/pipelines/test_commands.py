@@ -64,7 +64,7 @@ def write_run(state: Path, run: str, **changed: Any) -> RunReport:
         | changed
     )
     write_text(state / "runs" / run / "run.json", report.model_dump_json())
-    write_text(state / "runs" / "latest.json", json.dumps({"run": run}))
+    write_text(state / "latest.json", json.dumps({"run": run}))
     return report
 
 
@@ -253,7 +253,7 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
 
 
 def test_an_interrupted_command_ends_quietly(state: Path) -> None:
-    latest = state / "runs" / "latest.json"
+    latest = state / "latest.json"
     latest.parent.mkdir(parents=True)
     os.mkfifo(latest)
     command = subprocess.Popen([*INTENTFLOW, "show"], cwd=ROOT, stderr=subprocess.PIPE)

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
+from models.ctr.build import build_model
 from models.ctr.config import CTRConfig
-from models.ctr.registry import build_model
 from models.errors import ConfigError, UnknownNameError
 from tests.models.training.synthetic import Dataset
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from models.ctr.registry import build_model
+from models.ctr.build import build_model
 from models.ctr.saved import (
     CATALOGUE,
     DESCRIPTION,

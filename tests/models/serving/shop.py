@@ -9,7 +9,7 @@ import torch
 
 from models.artifacts import write_artifact
 from models.ctr.base import CTRModel
-from models.ctr.registry import build_model
+from models.ctr.build import build_model
 from models.ctr.saved import ModelDescription, save_model
 from models.data.examples import ExamplesConfig, ExampleStore, build_example_store
 from models.data.tables import Tables

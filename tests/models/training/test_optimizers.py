@@ -3,8 +3,8 @@ import torch
 from torch import nn
 
 from models.ctr.base import Stage
+from models.ctr.build import build_model
 from models.ctr.config import TrainingConfig
-from models.ctr.registry import build_model
 from models.errors import TrainingError
 from models.training.optimizers import (
     clip_gradients,

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.ctr.registry import build_model
+from models.ctr.build import build_model
 from models.errors import IncompatibleArtifactError
 from models.training.trainer import make_catalogue, score
 from tests.models.training.synthetic import Dataset, small_config
