@@ -42,7 +42,8 @@ class DAIANConfig(ModelConfig):
         explicit_length: Behaviours of that subsequence at most, the newest ones.
         uim_epochs: Epochs of stage 1 at most.
         uim_batch_size: Requests a step of stage 1: there are far fewer requests than impressions.
-        die_epochs: Epochs of stage 2.
+        die_epochs: Epochs of stage 2; 0 leaves it out.
+        die_lr_scale: Factor on the learning rate of stage 2.
         uim_lr_scale: Factor on UIM's learning rate in stage 3 ("a smaller learning rate").
     """
 
@@ -62,7 +63,8 @@ class DAIANConfig(ModelConfig):
     explicit_length: PositiveInt = 20
     uim_epochs: PositiveInt = 20
     uim_batch_size: PositiveInt = 256
-    die_epochs: PositiveInt = 1
+    die_epochs: NonNegativeInt = 1
+    die_lr_scale: PositiveFloat = 0.1
     uim_lr_scale: PositiveFloat = 0.1
 
     @model_validator(mode="after")
@@ -124,10 +126,12 @@ class DAIAN(CTRModel):
             batch_size=config.uim_batch_size,
             monitor="valid/intent_kl",
         )
-        learnt = ("die.", "die_head.", "items.")
-        die = Stage("die", true_intent=True, train=learnt, epochs=config.die_epochs)
+        # Not the item table: y_int holds the label, and the table would keep what it learnt of it.
+        learnt = ("die.", "die_head.")
+        rate = {"die": config.die_lr_scale}
+        die = Stage("die", "click", True, learnt, rate, config.die_epochs)
         joint = Stage("joint", lr_scale={"uim.": config.uim_lr_scale})
-        return (uim, die, joint) if config.die else (uim, joint)
+        return (uim, die, joint) if self._pretrains_die else (uim, joint)
 
     def predict(self, batch: Batch, *, true_intent: bool = False) -> Output:
         """Return click logits and E_int; with ``true_intent``, what stage 2 fits: f(x, y_int)."""
@@ -139,7 +143,8 @@ class DAIAN(CTRModel):
 
     @property
     def _pretrains_die(self) -> bool:
-        return self.settings.uim and self.settings.die and self.settings.three_stage
+        config = self.settings
+        return config.uim and config.die and config.three_stage and config.die_epochs > 0
 
     def _score(self, batch: Batch, targets: Int[Tensor, " T"], true_intent: bool) -> Output:
         target, trigger = self.items(targets), self.items(batch.trigger_item)
