@@ -38,14 +38,14 @@ smoke: ## every step on a tiny simulated shop, in a minute
 
 test: setup ## the whole test suite, without a network
 	@$(BIN)/dvc pull --quiet
-	@OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) -m "not network and not reference"
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile -m "not network and not reference"
 
 test-quick: setup ## the tests that take less than five seconds each
-	@OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) -m "not slow and not network and not reference"
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile -m "not slow and not network and not reference"
 
 test-all: setup ## the test suite and the comparisons with peers' implementations
 	@$(BIN)/dvc pull --quiet
-	@OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS)
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile
 
 lint: setup ## style, types, import rules, spelling, dependencies
 	$(BIN)/ruff check .
