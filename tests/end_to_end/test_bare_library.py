@@ -51,11 +51,11 @@ tables = load_dataset(data, work)
 folders = {{}}
 
 
-def artifact(kind, write):
-    with write_artifact(work / kind, kind) as draft:
+def artifact(role, write, kind=None):
+    with write_artifact(work / role, kind or role) as draft:
         draft.summary.update(write(draft.folder) or {{}})
-    folders[kind] = work / kind
-    return work / kind
+    folders[role] = work / role
+    return work / role
 
 
 artifact("tables", lambda f: write_tables(tables, f))
@@ -81,6 +81,7 @@ for role, name in (("baseline", "din_tiny"), ("model", "daian_tiny")):
         lambda f: train(
             config, store, catalogue, intents, f, seed=1, resume_folder=work / "resume" / role
         ),
+        kind="ctr_model",
     )
 into = work / "evaluation"
 into.mkdir()
