@@ -6,7 +6,7 @@ from zenml.enums import ExecutionMode
 from pipelines.plan import RunConfig, plan_run
 from steps.adapters.raw_data import raw_fingerprint
 from steps.adapters.releases import champion_hash
-from steps.adapters.tracking import name_model
+from steps.adapters.tracking import begin_quickly, name_model
 from steps.adapters.workspace import begin_run
 from steps.assign_semantic_ids import assign_semantic_ids
 from steps.bin_intents import bin_intents
@@ -40,6 +40,7 @@ def workflow(
 ) -> None:
     """Train, evaluate and release an intent-aware CTR model; each name is a file in configs/."""
     begin_run()
+    begin_quickly()
     plan = plan_run(
         RunConfig(
             dataset=dataset, encoder=encoder, intents=intents, tokenizer=tokenizer, model=model,

@@ -4,6 +4,20 @@ from typing import Any
 
 from models.errors import ReleaseError
 
+DATA_INTEGRATIONS = (
+    "bentoml",
+    "evidently",
+    "great_expectations",
+    "huggingface",
+    "numpy",
+    "pandas",
+    "pillow",
+    "polars",
+    "pytorch",
+    "scipy",
+    "sklearn",
+)
+
 
 def run_name() -> str:
     """Return the name of the run the current step belongs to.
@@ -42,6 +56,18 @@ def record_on_model(metadata: dict[str, Any]) -> None:
     except RuntimeError:
         return
     log_metadata(metadata, infer_model=True)  # pyright: ignore[reportCallIssue] - an overload
+
+
+def begin_quickly() -> None:
+    """Keep ZenML from importing the data tools it has integrations for, seconds of every run.
+
+    It would import each one that is installed for its materializers; our steps hand one another
+    references, which need none. Integrations of stack components stay.
+    """
+    from zenml.integrations.registry import integration_registry
+
+    for name in DATA_INTEGRATIONS:
+        integration_registry.integrations.pop(name, None)
 
 
 def name_model(name: str) -> None:
