@@ -57,7 +57,8 @@ class QwenVL:
     def __init__(
         self, model: Any, prompts: QwenPrompts, identity: EncoderIdentity, token_budget: int
     ) -> None:
-        self._model, self._prompts, self._identity = model, prompts, identity
+        self._model: Any = model
+        self._prompts, self._identity = prompts, identity
         self._token_budget = token_budget
 
     @classmethod

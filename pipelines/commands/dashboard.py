@@ -17,6 +17,9 @@ def run(arguments: argparse.Namespace) -> int:
     In the foreground on purpose: ZenML's background server also becomes the store that later runs
     talk to, and once it is gone they fail until somebody thinks of logging out.
     """
+    from steps.adapters.tracking import skip_survey
+
+    skip_survey()
     zenml = Path(sys.executable).with_name("zenml")
     address = ["--ip-address", "127.0.0.1", "--port", str(arguments.port)]
     print(f"http://127.0.0.1:{arguments.port} (Ctrl-C ends it)", flush=True)

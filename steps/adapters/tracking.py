@@ -58,6 +58,19 @@ def record_on_model(metadata: dict[str, Any]) -> None:
     log_metadata(metadata, infer_model=True)  # pyright: ignore[reportCallIssue] - an overload
 
 
+def skip_survey() -> None:
+    """Answer the dashboard's first questions, name and e-mail for ZenML's newsletter, with no."""
+    from zenml.client import Client
+
+    client = Client()
+    if client.active_user.email_opted_in is None:
+        client.update_user(
+            client.active_user.id,
+            updated_email_opt_in=False,
+            updated_metadata={"finished_onboarding_survey": True},
+        )
+
+
 def begin_quickly() -> None:
     """Keep ZenML from importing the data tools it has integrations for, seconds of every run.
 
