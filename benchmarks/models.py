@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.report import finish, options
+from benchmarks.report import commit, finish, options
 from models.artifacts import file_hash
 from models.assessment.predictions import Evidence, evaluation_input
 from models.ctr.config import CTRConfig
@@ -104,6 +104,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=["din", "daian"])
     parser.add_argument("--seeds", type=int, default=5)
     arguments = parser.parse_args()
+    measured = commit()  # before anything runs: the tree may change meanwhile
     seeds = range(1, (2 if arguments.quick else arguments.seeds) + 1)
     runs: dict[str, list[dict[str, float]]] = {name: [] for name in arguments.models}
     with tempfile.TemporaryDirectory() as name:
@@ -116,6 +117,7 @@ def main() -> None:
                 runs[model].append(measure(config, evidence, content, tables, seed, place))
                 print(model, seed, runs[model][-1], flush=True)
     facts = {
+        "commit": measured,
         "data set": arguments.dataset,
         "data": file_hash(Path("data.dvc"))[:12],
         "encoder": arguments.encoder,

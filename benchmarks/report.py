@@ -21,7 +21,7 @@ def finish(
     rows: Sequence[dict[str, Any]], arguments: argparse.Namespace, facts: dict[str, Any]
 ) -> None:
     """Print the rows as a table, and write them with the facts that reproduce them."""
-    facts = {"commit": commit(), "python": platform.python_version(), **facts}
+    facts = {"python": platform.python_version(), **facts}
     if arguments.json:
         text = json.dumps({"facts": facts, "rows": list(rows)}, indent=2) + "\n"
         arguments.json.write_text(text, encoding="utf-8")
