@@ -86,13 +86,14 @@ IN_ISO = LOG.replace("1700000000", "2023-11-14T22:13:20Z").replace(
 @pytest.mark.parametrize(
     ("name", "content", "unit"),
     [
-        ("log.csv.gz", gzip.compress(LOG.encode()), "s"),
+        ("log.csv.gz", gzip.compress(LOG.encode(), mtime=0), "s"),
         ("log.parquet", parquet_log(), "s"),
         ("ms.csv", IN_MS, "ms"),
         ("us.csv", IN_MS.replace("00000,", "00000000,"), "us"),
         ("iso.csv", IN_ISO, "iso"),
         ("bom.csv", "\ufeff" + LOG, "s"),
     ],
+    ids=["gzip", "parquet", "ms", "us", "iso", "bom"],
 )
 def test_the_same_log_in_another_form_is_the_same(root: Path, name, content, unit) -> None:
     write(root, name, content)
