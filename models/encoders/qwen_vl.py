@@ -127,5 +127,5 @@ class QwenVL:
         inputs = self._prompts.inputs(prompts)
         inputs = {name: value.to(self._model.device) for name, value in inputs.items()}
         states = self._model(**inputs, use_cache=False).last_hidden_state  # B T D
-        rows = torch.arange(len(states), device=states.device)
-        return states[rows, inputs["attention_mask"].sum(1) - 1].float()
+        newest = (inputs["attention_mask"].sum(1) - 1)[:, None, None]  # B 1 1
+        return states.take_along_dim(newest, dim=1).squeeze(1).float()
