@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from models.errors import CorruptArtifactError
+from models.intents.labels import intent_levels
 from models.metrics.calibration import wilson_interval
 from models.reports.blocks import figure, figures, join, number, percent, table, text, write_page
 from models.reports.charts import bar_chart, rate_chart
@@ -29,7 +29,7 @@ def write_intent_page(
     Raises:
         CorruptArtifactError: no levels are given and the folder holds none.
     """
-    frame = _read(folder / "levels.parquet") if levels is None else levels
+    frame = intent_levels(folder) if levels is None else levels
     html = render_page(
         "How alike are triggers and targets?",
         [Section("Levels", join(_charts(frame), _table(frame)), _lead(frame))],
@@ -38,17 +38,6 @@ def write_intent_page(
         kicker="intentflow · intent levels",
     )
     return write_page(folder, "intents.html", html)
-
-
-def _read(path: Path) -> pl.DataFrame:
-    try:
-        return pl.read_parquet(path)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise CorruptArtifactError(
-            f"The table of intent levels cannot be read: {str(error).splitlines()[0]}",
-            where=str(path),
-            do="Run bin_intents again.",
-        ) from None
 
 
 def _headline(frame: pl.DataFrame) -> Headline:
