@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int, Real, Shaped
 from numpy import ndarray
-from scipy.stats import mannwhitneyu
 
 from models.errors import ConfigError
 from models.metrics.ranking import group_aucs, log_losses, rank
@@ -119,6 +118,8 @@ def rank_sum_test(a: Float[ndarray, " A"], b: Float[ndarray, " Q"]) -> float:
     """
     if not len(a) or not len(b):
         return float("nan")
+    from scipy.stats import mannwhitneyu  # most of a second, which a cached run need not wait
+
     return float(mannwhitneyu(a, b, alternative="greater").pvalue)
 
 

@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 from models.artifacts import ArtifactRef, Scalar, read_manifest, reference, write_artifact
@@ -83,7 +84,8 @@ def produce(
 
     Args:
         kind: The artifact's kind; also the name of its folder.
-        write: Writes the files into the folder it is given and returns the summary figures.
+        write: Writes the files into the folder it is given and returns the summary figures, to
+            which the seconds it took are added.
         config: The settings, seed included, that the content depends on.
         parents: Role to artifact it is made from.
         library: Hash of the code that makes it (`steps.adapters.caching`).
@@ -96,7 +98,9 @@ def produce(
         with write_artifact(
             folder, kind, parents=parent_hashes, config=config, provenance=provenance
         ) as draft:
+            began = perf_counter()
             draft.summary.update(write(draft.folder))
+            draft.summary["work_seconds"] = round(perf_counter() - began, 2)
     ref = reference(folder)
     return ref.model_copy(update={"path": str(folder.relative_to(state_folder()))})
 
