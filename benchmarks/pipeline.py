@@ -24,7 +24,7 @@ BAR_RUN_S, BAR_SHARE, BAR_CACHED_S = 300.0, 0.15, 12.0
 
 def main() -> None:
     """Run the workflow twice and print what it cost."""
-    parser = options(__doc__.split("\n")[0])
+    parser = options("What the workflow costs around the work of its steps")
     parser.add_argument("--config", help="a file of configs/pipelines; default quickstart")
     arguments = parser.parse_args()
     name = arguments.config or ("smoke" if arguments.quick else "quickstart")
