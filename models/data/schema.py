@@ -95,19 +95,21 @@ def expected_columns(table: TableName, spec: DatasetSpec) -> dict[str, Kind]:
     return columns
 
 
-def check_table(table: TableName, frame: pl.DataFrame, spec: DatasetSpec, where: str = "") -> None:
-    """Check that ``frame`` has the columns and types of ``table``.
+def check_table(
+    table: TableName, columns: Mapping[str, pl.DataType], spec: DatasetSpec, where: str = ""
+) -> None:
+    """Check that ``columns``, names and types, are those of ``table``.
 
     Raises:
         SchemaError: a column is missing, with the nearest name there is, or has a wrong type.
     """
     place = where or f"table {table}"
     for column, kind in expected_columns(table, spec).items():
-        if column not in frame.columns:
-            raise missing_column(column, frame.columns, place)
-        if not _fits(frame[column], kind):
+        if column not in columns:
+            raise missing_column(column, list(columns), place)
+        if not _fits(columns[column], kind):
             raise SchemaError(
-                f"Column {column!r} of table {table!r} has type {frame.schema[column]}.",
+                f"Column {column!r} of table {table!r} has type {columns[column]}.",
                 where=f"{place}, column {column}",
                 allowed=_ALLOWED[kind],
                 do="Convert the column in the data set's adapter.",
@@ -125,9 +127,9 @@ def missing_column(column: str, present: list[str], where: str) -> SchemaError:
     )
 
 
-def _fits(column: pl.Series, kind: Kind) -> bool:
+def _fits(dtype: pl.DataType, kind: Kind) -> bool:
     if kind == "number":
-        return column.dtype.is_numeric()
+        return dtype.is_numeric()
     if kind == "category":
-        return column.dtype in (pl.String, pl.Boolean) or column.dtype.is_integer()
-    return column.dtype in _EXACT[kind]
+        return dtype in (pl.String, pl.Boolean) or dtype.is_integer()
+    return dtype in _EXACT[kind]

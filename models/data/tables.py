@@ -1,7 +1,13 @@
-"""The four canonical tables of a data set, and their files: parquet, with ``dataset.json``."""
+"""The four canonical tables of a data set, and their files: parquet, with ``dataset.json``.
 
+Two forms: `Tables` holds all rows; `TableScan` holds items and users, and reads impressions and
+behaviours in passes, so that they may be larger than memory.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, TypeVar
 
 import polars as pl
 from pydantic import ValidationError
@@ -10,7 +16,10 @@ from models.data.schema import TABLES, DatasetSpec, TableName, check_table
 from models.errors import CorruptArtifactError, MissingDataError, SchemaError
 from models.files import write_text
 
+F = TypeVar("F", pl.DataFrame, pl.LazyFrame)
 SPEC_FILE = "dataset.json"
+ROW_GROUP = 250_000
+"""Rows of a row group in the files: what a reader holds of a column at a time."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +49,52 @@ class Tables:
             "behaviours": self.behaviours,
         }[name]
 
+    def lazy(self, name: TableName) -> pl.LazyFrame:
+        """Return the table called ``name`` as a query."""
+        return self.table(name).lazy()
 
-def check_schema(tables: Tables) -> None:
+    def scan(self) -> "TableScan":
+        """Return the same data set in the form of a scan."""
+        return TableScan(
+            self.spec, self.items, self.users, self.impressions.lazy(), self.behaviours.lazy()
+        )
+
+
+@dataclass(frozen=True)
+class TableScan:
+    """A data set in canonical form, the events of which need not fit into memory.
+
+    Attributes:
+        spec: What the columns mean.
+        items: As in `Tables`.
+        users: As in `Tables`.
+        impressions: As in `Tables`; a query whose rows come in the same order in every pass.
+        behaviours: As in `Tables`; likewise.
+    """
+
+    spec: DatasetSpec
+    items: pl.DataFrame
+    users: pl.DataFrame
+    impressions: pl.LazyFrame
+    behaviours: pl.LazyFrame
+
+    def lazy(self, name: TableName) -> pl.LazyFrame:
+        """Return the table called ``name`` as a query."""
+        return {
+            "items": self.items.lazy(),
+            "users": self.users.lazy(),
+            "impressions": self.impressions,
+            "behaviours": self.behaviours,
+        }[name]
+
+    def collect(self) -> Tables:
+        """Return the data set with all its rows in memory."""
+        return Tables(
+            self.spec, self.items, self.users, self.impressions.collect(), self.behaviours.collect()
+        )
+
+
+def check_schema(tables: Tables | TableScan) -> None:
     """Check columns and types of all tables, and that an id has one type in all of them.
 
     What the columns hold (nulls, duplicates, unknown keys …) is checked where files are read, with
@@ -51,13 +104,15 @@ def check_schema(tables: Tables) -> None:
         SchemaError: naming table, column, type and what is allowed.
     """
     for name in TABLES:
-        check_table(name, tables.table(name), tables.spec)
-    _check_same_type("item_id", tables.items, tables)
-    _check_same_type("user_id", tables.users, tables)
+        check_table(name, tables.lazy(name).collect_schema(), tables.spec)
+    _check_same_type("item_id", tables)
+    _check_same_type("user_id", tables)
 
 
-def write_tables(tables: Tables, folder: Path) -> None:
+def write_tables(tables: Tables | TableScan, folder: Path) -> None:
     """Write the tables into ``folder``, which the caller makes appear as a whole.
+
+    Rows are streamed from the query to the file, in their order; the same rows give the same bytes.
 
     Raises:
         SchemaError: the tables are not canonical; nothing is written.
@@ -65,7 +120,7 @@ def write_tables(tables: Tables, folder: Path) -> None:
     check_schema(tables)
     folder.mkdir(parents=True, exist_ok=True)
     for name in TABLES:
-        tables.table(name).write_parquet(_file(folder, name), statistics=True)
+        tables.lazy(name).sink_parquet(_file(folder, name), row_group_size=ROW_GROUP)
     write_text(folder / SPEC_FILE, tables.spec.model_dump_json(indent=2) + "\n")
 
 
@@ -78,7 +133,26 @@ def read_tables(folder: Path) -> Tables:
         SchemaError: a column is missing or has a wrong type.
     """
     spec = _read_spec(folder / SPEC_FILE)
-    tables = Tables(spec, **{name: _read_table(folder, name) for name in TABLES})
+    tables = Tables(spec, **{name: _open(folder, name, pl.read_parquet) for name in TABLES})
+    check_schema(tables)
+    return tables
+
+
+def scan_tables(folder: Path) -> TableScan:
+    """Return the tables in ``folder`` without reading impressions and behaviours.
+
+    Raises:
+        MissingDataError: the folder, or a table in it, is absent.
+        CorruptArtifactError: a file is cut short or not what its name says.
+        SchemaError: a column is missing or has a wrong type.
+    """
+    tables = TableScan(
+        _read_spec(folder / SPEC_FILE),
+        items=_open(folder, "items", pl.read_parquet),
+        users=_open(folder, "users", pl.read_parquet),
+        impressions=_open(folder, "impressions", _scan_parquet),
+        behaviours=_open(folder, "behaviours", _scan_parquet),
+    )
     check_schema(tables)
     return tables
 
@@ -100,14 +174,14 @@ def _read_spec(path: Path) -> DatasetSpec:
         ) from None
 
 
-def _read_table(folder: Path, name: TableName) -> pl.DataFrame:
+def _open(folder: Path, name: TableName, read: Callable[[Path], F]) -> F:
     path = _file(folder, name)
     if not path.is_file():
         raise MissingDataError(
             f"Table {name!r} is missing.", where=str(path), do="Run the ingest step again."
         )
     try:
-        return pl.read_parquet(path)
+        return read(path)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise CorruptArtifactError(
             f"Table {name!r} is no whole parquet file: {str(error).splitlines()[0]}",
@@ -116,16 +190,22 @@ def _read_table(folder: Path, name: TableName) -> pl.DataFrame:
         ) from None
 
 
+def _scan_parquet(path: Path) -> pl.LazyFrame:
+    scan = pl.scan_parquet(path)
+    scan.collect_schema()  # reads the footer: a file cut short is found here, not in a later pass
+    return scan
+
+
 def _file(folder: Path, name: str) -> Path:
     return folder / f"{name}.parquet"
 
 
-def _check_same_type(column: str, home: pl.DataFrame, tables: Tables) -> None:
-    expected = home.schema[column]
+def _check_same_type(column: Literal["item_id", "user_id"], tables: Tables | TableScan) -> None:
+    expected = (tables.items if column == "item_id" else tables.users).schema[column]
     for name in TABLES:
         columns = [column, "trigger_item_id"] if column == "item_id" else [column]
         for used in columns:
-            found = tables.table(name).schema.get(used, expected)
+            found = tables.lazy(name).collect_schema().get(used, expected)
             if found not in (expected, pl.Null):
                 raise SchemaError(
                     f"Column {used!r} of table {name!r} has type {found}, elsewhere {expected}.",
