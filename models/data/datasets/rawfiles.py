@@ -1,59 +1,75 @@
-"""Reads CSV and parquet files as users bring them; every fault is named with its place."""
+"""Reads CSV, JSON lines and parquet as users bring them; every fault is named with its place.
 
-import codecs
-import gzip
-import zlib
-from collections.abc import Iterable
+A scan reads its file anew in every pass, some rows at a time, so that the file may be larger than
+memory; Polars unpacks gzip and Zstandard as it reads.
+"""
+
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import polars as pl
 from polars.datatypes import DataTypeClass
 
+from models.data.datasets.formats import Format, check_file, named_faults, open_unpacked
 from models.data.schema import missing_column
-from models.errors import DataError, MissingDataError, SchemaError
+from models.errors import DataError, SchemaError
 
-_CHUNK = 1 << 20
-PARQUET, CSV = (".parquet", ".pq"), (".csv", ".tsv", ".txt", ".dat")
+_ROWS_TO_INFER = 10_000  # of JSON lines: keys and types are those of the first so many
 
 
-def read_table(path: Path, columns: Iterable[str] = (), *, separator: str = ",") -> pl.DataFrame:
-    """Return one file as a table; the cells of a CSV file stay text, empty ones are null.
+def scan_table(
+    path: Path,
+    columns: Iterable[str] = (),
+    *,
+    separator: str = ",",
+    header: Sequence[str] | None = None,
+) -> pl.LazyFrame:
+    """Return a query over one file; the cells of a CSV file stay text, empty ones are null.
+
+    What is wrong further down in the file shows when the query is collected: do that inside
+    `named_faults`.
 
     Args:
-        path: A CSV (with a header; perhaps ``.gz``) or parquet file.
+        path: CSV, JSON lines (``.jsonl``, ``.ndjson``, ``.json``) or parquet; plain, ``.gz`` or
+            ``.zst``. Packed parquet, which cannot be read in pieces, is unpacked in memory.
         columns: Columns that have to be there.
-        separator: Between the cells of a CSV file.
+        separator: Between the cells of a CSV file; of two characters or more, no cell is quoted.
+        header: Names of the columns of a CSV file that has no header line.
 
     Raises:
         MissingDataError: there is no such file.
         DataError: the file is empty, cut short, not UTF-8, or not of its kind.
         SchemaError: a column is missing, with the nearest name there is.
     """
-    if not path.is_file():
-        raise MissingDataError(
-            "There is no such file.", where=str(path), do="Correct the path, or fetch the file."
-        )
-    if not path.stat().st_size:
-        raise DataError(
-            "The file is empty (0 bytes).",
-            where=str(path),
-            allowed="a CSV file with a header line, or a parquet file",
-            do="Export the file again.",
-        )
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    is_parquet = bool(suffixes) and suffixes[-1] in PARQUET
-    frame = _read_parquet(path) if is_parquet else _read_csv(path, separator)
-    for column in columns:
-        if column not in frame.columns:
-            raise missing_column(column, frame.columns, str(path))
-    if not frame.height:
-        raise DataError(
-            "The file has columns and no rows.",
-            where=str(path),
-            allowed="one row or more",
-            do="Export the file again.",
-        )
-    return frame
+    check_file(path)
+    with named_faults(path, separator=separator):
+        scan = _scan(path, separator, header)
+        names = scan.collect_schema().names()
+        for column in columns:
+            if column not in names:
+                raise missing_column(column, names, str(path))
+        if scan.head(1).collect(engine="streaming").is_empty():
+            raise _no_rows(path)
+    return scan
+
+
+def read_table(
+    path: Path,
+    columns: Iterable[str] = (),
+    *,
+    separator: str = ",",
+    header: Sequence[str] | None = None,
+) -> pl.DataFrame:
+    """Return one file as a table: `scan_table` with all its rows.
+
+    Raises:
+        MissingDataError: there is no such file.
+        DataError: the file is empty, cut short, not UTF-8, or not of its kind.
+        SchemaError: a column is missing, with the nearest name there is.
+    """
+    scan = scan_table(path, columns, separator=separator, header=header)
+    with named_faults(path, separator=separator):
+        return scan.collect(engine="streaming")
 
 
 def convert(
@@ -99,64 +115,47 @@ def bad_value(
 KIND_NAMES = {pl.Int64: "whole number", pl.Float64: "number", pl.String: "text"}
 
 
-def _read_parquet(path: Path) -> pl.DataFrame:
-    try:
-        return pl.read_parquet(path, memory_map=False)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise DataError(
-            f"The parquet file is cut short or damaged: {str(error).splitlines()[0]}",
-            where=f"{path} ({path.stat().st_size} bytes)",
-            allowed="a whole parquet file",
-            do="Copy or export the file again.",
-        ) from None
+def _scan(path: Path, separator: str, header: Sequence[str] | None) -> pl.LazyFrame:
+    found = Format.of(path)
+    if found.kind == "jsonl":
+        return pl.scan_ndjson(path, infer_schema_length=_ROWS_TO_INFER)
+    if found.kind == "parquet" and found.packing:
+        with open_unpacked(path) as stream:
+            return pl.read_parquet(stream.read()).lazy()
+    if found.kind == "parquet":
+        return pl.scan_parquet(path)
+    if len(separator) > 1:
+        return _scan_split(path, separator, header)
+    scan = pl.scan_csv(
+        path,
+        separator=separator,
+        infer_schema=False,
+        null_values=[""],
+        has_header=header is None,
+        new_columns=header,
+    )
+    return scan.rename(_plain) if header is None else scan
 
 
-def _read_csv(path: Path, separator: str) -> pl.DataFrame:
-    content = _decompressed(path)
-    try:
-        frame = pl.read_csv(content, separator=separator, infer_schema=False, null_values=[""])
-    except pl.exceptions.NoDataError:
-        raise DataError(
-            "The file holds no header line.", where=str(path), do="Export the file again."
-        ) from None
-    except pl.exceptions.PolarsError as error:
-        _check_utf8(content, path)
-        raise DataError(
-            f"The CSV file cannot be read: {str(error).splitlines()[0]}",
-            where=str(path),
-            allowed=f"lines of equally many cells, separated by {separator!r}, the first one names",
-            do="Quote cells that hold the separator or a line break, or set the separator.",
-        ) from None
-    return frame.rename(lambda name: name.removeprefix("\ufeff").strip())
+def _scan_split(path: Path, separator: str, header: Sequence[str] | None) -> pl.LazyFrame:
+    """Return a file whose separator is longer than the one byte that CSV readers take."""
+    lines = pl.scan_lines(path)
+    if header is None:
+        header = [_plain(name) for name in lines.head(1).collect().item().split(separator)]
+        lines = lines.slice(1)
+    cells = pl.col("line").str.strip_chars_end("\r").str.split_exact(separator, len(header) - 1)
+    split = lines.filter(pl.col("line") != "").select(cells.struct.rename_fields(list(header)))
+    return split.unnest("line").with_columns(pl.all().replace("", None))
 
 
-def _decompressed(path: Path) -> bytes:
-    try:
-        if path.suffix.lower() == ".gz":
-            with gzip.open(path) as file:
-                return file.read()
-        return path.read_bytes()
-    except (EOFError, OSError, zlib.error) as error:
-        raise DataError(
-            f"The file cannot be unpacked: {error}.",
-            where=str(path),
-            allowed="a whole gzip file",
-            do="Copy or export the file again.",
-        ) from None
+def _plain(name: str) -> str:
+    return name.removeprefix("\ufeff").strip()
 
 
-def _check_utf8(content: bytes, path: Path) -> None:
-    decoder, before = codecs.getincrementaldecoder("utf-8")(), 0
-    try:
-        for begin in range(0, len(content), _CHUNK):
-            before = begin - len(decoder.getstate()[0])
-            decoder.decode(content[begin : begin + _CHUNK], final=begin + _CHUNK >= len(content))
-    except UnicodeDecodeError as error:
-        position = before + error.start
-        line = content.count(b"\n", 0, position) + 1
-        raise DataError(
-            f"The file is not UTF-8: byte 0x{content[position]:02x} at position {position}.",
-            where=f"{path}, line {line}",
-            allowed="UTF-8 text",
-            do=f"Convert it: iconv -f WINDOWS-1252 -t UTF-8 {path.name} > converted.csv",
-        ) from None
+def _no_rows(path: Path) -> DataError:
+    return DataError(
+        "The file has columns and no rows.",
+        where=str(path),
+        allowed="one row or more",
+        do="Export the file again.",
+    )

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Protocol
 from pydantic import Field, PositiveFloat
 
 from models.data.example_settings import ExamplesConfig
-from models.data.tables import Tables, check_schema
+from models.data.tables import Tables, TableScan, check_schema
 from models.registry import Registry
 from models.settings import Settings, parse_settings
 
@@ -27,7 +27,7 @@ class DatasetAdapter(Protocol):
     settings_type: ClassVar[type[Settings]]
 
     @staticmethod
-    def load(settings: Any, root: Path) -> Tables:
+    def load(settings: Any, root: Path) -> Tables | TableScan:
         """Return the tables; relative paths in ``settings`` start at ``root``."""
         ...
 
@@ -49,7 +49,7 @@ class DatasetConfig(Settings):
     current_window_days: PositiveFloat | None = None
 
 
-def load_dataset(config: DatasetConfig, root: Path) -> Tables:
+def load_dataset(config: DatasetConfig, root: Path) -> Tables | TableScan:
     """Return the canonical tables of the configured data set, their schema checked.
 
     Args:
