@@ -1,36 +1,85 @@
 """Train, valid and test, always by time, and never through the middle of a request."""
 
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Int, Int8, Int32, Int64
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 
 from models.data.request_index import first_rows
 from models.errors import SplitError
 from models.settings import Settings
+
+_DAY_S = 86400
 
 
 class SplitConfig(Settings):
     """How impressions are divided.
 
     Attributes:
-        kind: ``days``, the newest calendar days (UTC) are test, those before valid; ``ratio``, by
+        kind: ``days``, the newest calendar days are test, those before valid; ``ratio``, by
             shares of the impressions in order of time; ``leave_one_out``, each user's last request
-            with a click is test and the one before valid.
+            is test and the one before valid.
         ratio: Shares of train, valid and test, for ``ratio``.
         scope: For ``ratio``: over each ``user``'s own impressions, or one ``global`` cut in time.
         train_days: For ``days``: how many days before valid are train; all that there are if null.
-        valid_days: For ``days``.
+        valid_days: For ``days``; less than 1 takes the last hours before test, for papers that
+            have no valid split (DAIAN 5.1: 7 days train, 1 day test).
         test_days: For ``days``.
+        utc_offset_h: For ``days``: hours by which the log's local midnight is before that of UTC;
+            8 for Beijing, -3 for Brasília.
+        left_out: For ``leave_one_out``: a user's last requests with a ``click``, or the last ones
+            of ``any`` label (GenCI 3.1, on ratings).
     """
 
     kind: Literal["days", "ratio", "leave_one_out"] = "ratio"
     ratio: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (8.0, 1.0, 1.0)
     scope: Literal["user", "global"] = "global"
-    train_days: PositiveInt | None = None
-    valid_days: PositiveInt = 1
+    train_days: PositiveFloat | None = None
+    valid_days: PositiveFloat = 1
     test_days: PositiveInt = 1
+    utc_offset_h: float = Field(0, ge=-12, le=14)
+    left_out: Literal["click", "any"] = "click"
+
+
+@dataclass(frozen=True)
+class Cuts:
+    """Where the splits of a whole log begin, in UTC seconds.
+
+    Attributes:
+        train: Requests that begin earlier are in no split; null = all earlier ones are train.
+        valid: Requests that begin from here on are valid …
+        test: … and from here on test.
+    """
+
+    train: int | None
+    valid: int
+    test: int
+
+    def splits(self, starts: Int64[np.ndarray, " R"]) -> Int8[np.ndarray, " R"]:
+        """Return the split of requests that begin at ``starts``: -1, 0, 1 or 2."""
+        splits = (starts >= self.valid).astype(np.int8) + (starts >= self.test).astype(np.int8)
+        if self.train is not None:
+            splits[starts < self.train] = -1
+        return splits
+
+
+def find_cuts(
+    config: SplitConfig, starts: Int64[np.ndarray, " R"], sizes: Int[np.ndarray, " R"]
+) -> Cuts | None:
+    """Return the cuts in time of a log, or None where every user is divided by itself.
+
+    Args:
+        config: How to divide.
+        starts: UTC seconds at which each request begins, in any order.
+        sizes: Impressions of each request.
+    """
+    if config.kind == "days":
+        return _day_cuts(config, int(starts.max(initial=0)))
+    if config.kind == "ratio" and config.scope == "global":
+        return _ratio_cuts(config.ratio, starts, sizes)
+    return None
 
 
 def assign_splits(
@@ -39,23 +88,28 @@ def assign_splits(
     times: Int64[np.ndarray, " N"],
     requests: Int32[np.ndarray, " N"],
     labels: Int8[np.ndarray, " N"],
+    *,
+    cuts: Cuts | None = None,
 ) -> Int8[np.ndarray, " N"]:
     """Return the split of every impression: 0 train, 1 valid, 2 test, -1 older than train.
 
     A request counts by the time of its first impression and is never divided. Impressions must be
-    in order of time, and requests numbered by first appearance.
+    in order of time, and requests numbered by first appearance. Where times are equal, the order of
+    the impressions decides, except for a cut in time: it takes all of a second.
+
+    The impressions may be those of some users only, if the whole log's ``cuts`` are given.
     """
     first = first_rows(requests)
     starts = times[first]
-    if config.kind == "days":
-        return _by_days(config, starts)[requests]
-    if config.kind == "leave_one_out":
-        clicked = np.bincount(requests, weights=labels, minlength=len(first)) > 0
-        return _leave_one_out(users[first], starts, clicked)[requests]
     sizes = np.bincount(requests, minlength=len(first))
-    if config.scope == "user":
-        return _by_user_ratio(config.ratio, users[first], starts, sizes)[requests]
-    return _by_global_ratio(config.ratio, starts, sizes)[requests]
+    cuts = cuts or find_cuts(config, starts, sizes)
+    if cuts is not None:
+        return cuts.splits(starts)[requests]
+    if config.kind == "leave_one_out":
+        clicks = np.bincount(requests, weights=labels, minlength=len(first))
+        counted = clicks > 0 if config.left_out == "click" else np.ones(len(first), dtype=bool)
+        return _leave_one_out(users[first], counted)[requests]
+    return _by_user_ratio(config.ratio, users[first], sizes)[requests]
 
 
 def check_splits(
@@ -94,39 +148,38 @@ def check_splits(
             )
 
 
-def _by_days(config: SplitConfig, starts: Int64[np.ndarray, " R"]) -> Int8[np.ndarray, " R"]:
-    days = starts // 86400
-    age = days.max(initial=0) - days
-    until = np.array([config.test_days, config.test_days + config.valid_days])
-    splits = 2 - np.searchsorted(until, age, side="right")
-    if config.train_days is not None:
-        splits = np.where(age >= until[1] + config.train_days, -1, splits)
-    return splits.astype(np.int8)
+def _day_cuts(config: SplitConfig, latest: int) -> Cuts:
+    offset = round(config.utc_offset_h * 3600)
+    end = ((latest + offset) // _DAY_S + 1) * _DAY_S - offset  # the midnight after the log
+    test = end - config.test_days * _DAY_S
+    valid = test - round(config.valid_days * _DAY_S)
+    train = None if config.train_days is None else valid - round(config.train_days * _DAY_S)
+    return Cuts(train, valid, test)
 
 
-def _by_global_ratio(
+def _ratio_cuts(
     ratio: tuple[float, float, float], starts: Int64[np.ndarray, " R"], sizes: Int[np.ndarray, " R"]
-) -> Int8[np.ndarray, " R"]:
+) -> Cuts:
     """Cut at the times before which the shares lie; impressions of one second stay together."""
     moments = np.sort(np.repeat(starts, sizes))
+    if not len(moments):
+        return Cuts(None, 0, 0)
     shares = np.cumsum(ratio)[:2] * len(moments) / sum(ratio)
-    cuts = np.minimum(np.ceil(shares).astype(np.int64), len(moments) - 1)
-    return np.searchsorted(moments[cuts], starts, side="right").astype(np.int8)
+    valid, test = moments[np.minimum(np.ceil(shares).astype(np.int64), len(moments) - 1)]
+    return Cuts(None, int(valid), int(test))
 
 
 def _by_user_ratio(
-    ratio: tuple[float, float, float],
-    users: Int[np.ndarray, " R"],
-    starts: Int64[np.ndarray, " R"],
-    sizes: Int[np.ndarray, " R"],
+    ratio: tuple[float, float, float], users: Int[np.ndarray, " R"], sizes: Int[np.ndarray, " R"]
 ) -> Int8[np.ndarray, " R"]:
     """Cut each user's impressions at the shares; a request goes where its first one does."""
-    order = np.lexsort((np.arange(len(users)), starts, users))
-    before = np.cumsum(sizes[order]) - sizes[order]  # impressions before, of all users
-    owners = users[order]
-    totals = np.bincount(owners, weights=sizes[order])[owners]
-    new_user = np.r_[True, owners[1:] != owners[:-1]]
-    position = before - before[new_user][np.cumsum(new_user) - 1]
+    order = _user_order(users)
+    ends = np.cumsum(sizes[order])
+    before = ends - sizes[order]  # impressions before, of all users
+    lengths = np.diff(_bounds(users[order]))
+    first = np.flatnonzero(_begins(users[order]))
+    position = before - np.repeat(before[first], lengths)
+    totals = np.repeat(ends[first + lengths - 1] - before[first], lengths)
     scaled = position * sum(ratio)
     splits = np.empty(len(users), dtype=np.int8)
     splits[order] = (scaled >= ratio[0] * totals).astype(np.int8) + (
@@ -136,16 +189,35 @@ def _by_user_ratio(
 
 
 def _leave_one_out(
-    users: Int[np.ndarray, " R"], starts: Int64[np.ndarray, " R"], clicked: Bool[np.ndarray, " R"]
+    users: Int[np.ndarray, " R"], counted: Bool[np.ndarray, " R"]
 ) -> Int8[np.ndarray, " R"]:
-    """Cut at each user's last and last but one clicked request; users with fewer than 3 train."""
-    order = np.lexsort((np.arange(len(users)), starts, users))
-    owners, clicks = users[order], clicked[order].astype(np.int64)
-    until_now = np.cumsum(clicks)
-    last_of_user = np.r_[owners[1:] != owners[:-1], True]
-    group = np.cumsum(np.r_[False, last_of_user[:-1]])
-    totals = np.bincount(group, weights=clicks).astype(np.int64)[group]
-    later = until_now[last_of_user][group] - until_now  # clicked requests after this one
+    """Cut at each user's last and last but one counted request; users with fewer than 3 train."""
+    order = _user_order(users)
+    until_now = np.cumsum(counted[order], dtype=np.int64)
+    bounds = _bounds(users[order])
+    lengths = np.diff(bounds)
+    last = until_now[bounds[1:] - 1]
+    later = np.repeat(last, lengths) - until_now  # counted requests after this one
+    totals = np.repeat(np.diff(last, prepend=0), lengths)
     splits = np.empty(len(users), dtype=np.int8)
     splits[order] = np.where(totals < 3, 0, 2 - np.minimum(later, 2))
     return splits
+
+
+def _user_order(users: Int[np.ndarray, " R"]) -> Int64[np.ndarray, " R"]:
+    """Return the rows by user, each user's in their own order."""
+    rows = len(users)
+    if not rows:
+        return np.empty(0, dtype=np.int64)
+    keys = users.astype(np.int64) * rows + np.arange(rows)  # sorting keys is faster than argsort
+    keys.sort()
+    return keys % rows
+
+
+def _begins(owners: Int[np.ndarray, " R"]) -> Bool[np.ndarray, " R"]:
+    return np.diff(owners, prepend=owners[:1] - 1) != 0
+
+
+def _bounds(owners: Int[np.ndarray, " R"]) -> Int64[np.ndarray, " U1"]:
+    """Return where each owner's run begins, and the end."""
+    return np.r_[np.flatnonzero(_begins(owners)), len(owners)]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from models.data.splits import SplitConfig, assign_splits, check_splits
+from models.data.splits import SplitConfig, assign_splits, check_splits, find_cuts
 from models.errors import SplitError
 
 DAY = 86400
@@ -30,6 +30,19 @@ def test_days_before_train_are_left_out() -> None:
     assert assign_splits(config, *log).tolist() == [-1, 0, 0, 1, 2, 2]
 
 
+def test_days_begin_at_the_midnight_of_the_place_where_the_log_is_from() -> None:
+    evening, night = 15 * 3600, 17 * 3600  # UTC: 23:00 and 01:00 in Beijing
+    log = alone(*((0, day * DAY + moment, 1) for day in range(3) for moment in (evening, night)))
+    config = SplitConfig(kind="days", utc_offset_h=8)
+    assert assign_splits(config, *log).tolist() == [0, 0, 0, 1, 1, 2]
+
+
+def test_a_part_of_a_day_before_test_can_be_valid() -> None:
+    log = alone(*((0, hour * 3600, 1) for hour in range(0, 48, 6)))
+    config = SplitConfig(kind="days", valid_days=0.25, test_days=1)
+    assert assign_splits(config, *log).tolist() == [0, 0, 0, 1, 2, 2, 2, 2]
+
+
 def test_a_user_ratio_cuts_each_users_own_impressions() -> None:
     log = alone(*((place % 2, place, 1) for place in range(20)))
     splits = assign_splits(SplitConfig(kind="ratio", scope="user"), *log)
@@ -47,6 +60,36 @@ def test_leave_one_out_cuts_at_the_last_two_clicked_requests() -> None:
     log = alone((0, 1, 1), (0, 2, 0), (0, 3, 1), (0, 4, 0), (0, 5, 1), (0, 6, 0), (1, 7, 1))
     splits = assign_splits(SplitConfig(kind="leave_one_out"), *log)
     assert splits.tolist() == [0, 0, 1, 1, 2, 2, 0]
+
+
+def test_leave_one_out_can_take_the_last_two_requests_of_any_label() -> None:
+    log = alone((0, 1, 1), (0, 2, 0), (0, 3, 1), (0, 4, 0), (1, 5, 1), (1, 6, 0))
+    config = SplitConfig(kind="leave_one_out", left_out="any")
+    assert assign_splits(config, *log).tolist() == [0, 0, 1, 2, 0, 0]
+
+
+@pytest.mark.parametrize("kind", ["ratio", "leave_one_out"])
+def test_where_times_are_equal_the_order_of_the_impressions_decides(kind: str) -> None:
+    log = alone(*((place % 2, 7, 1) for place in range(20)))
+    splits = assign_splits(SplitConfig(kind=kind, scope="user"), *log)
+    assert splits.tolist() == [0] * 16 + [1] * 2 + [2] * 2
+
+
+@pytest.mark.parametrize("kind", ["days", "ratio", "leave_one_out"])
+@pytest.mark.parametrize("scope", ["user", "global"])
+def test_some_users_alone_are_divided_as_in_the_whole_log(kind: str, scope: str) -> None:
+    rng = np.random.default_rng(3)
+    times = np.sort(rng.integers(0, 9 * DAY, 400))
+    rows = np.column_stack([rng.integers(0, 7, 400), times, range(400), rng.integers(0, 2, 400)])
+    whole = columns(*rows)
+    config = SplitConfig(kind=kind, scope=scope)
+    splits = assign_splits(config, *whole)
+    cuts = find_cuts(config, times, np.ones(400, np.int64))
+    for user in range(7):
+        own = whole[0] == user
+        part = [column[own] for column in whole]
+        part[2] = np.arange(own.sum(), dtype=np.int32)
+        assert assign_splits(config, *part, cuts=cuts).tolist() == splits[own].tolist()
 
 
 @pytest.mark.parametrize(
