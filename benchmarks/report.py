@@ -18,12 +18,23 @@ def options(description: str) -> argparse.ArgumentParser:
 
 
 def finish(
-    rows: Sequence[dict[str, Any]], arguments: argparse.Namespace, facts: dict[str, Any]
+    rows: Sequence[dict[str, Any]],
+    arguments: argparse.Namespace,
+    facts: dict[str, Any],
+    measured: Sequence[dict[str, Any]] | None = None,
 ) -> None:
-    """Print the rows as a table, and write them with the facts that reproduce them."""
+    """Print the rows as a table, and write them with the facts that reproduce them.
+
+    Args:
+        rows: The table.
+        arguments: The parsed options.
+        facts: What reproduces it.
+        measured: What the file holds in place of the rows, where they are rounded.
+    """
     facts = {"python": platform.python_version(), **facts}
     if arguments.json:
-        text = json.dumps({"facts": facts, "rows": list(rows)}, indent=2) + "\n"
+        kept = list(rows if measured is None else measured)
+        text = json.dumps({"facts": facts, "rows": kept}, indent=2) + "\n"
         arguments.json.write_text(text, encoding="utf-8")
     print(table(rows))
     print("\n" + ", ".join(f"{key} {value}" for key, value in facts.items()))
