@@ -7,7 +7,7 @@ from zenml import step
 from models.artifacts import ArtifactRef
 from models.data.datasets.registry import DatasetConfig
 from models.data.examples import build_example_store
-from models.data.tables import read_tables
+from models.data.tables import scan_tables
 from models.settings import parse_settings
 from steps.adapters import caching
 from steps.adapters.materializers import ArtifactRefMaterializer
@@ -25,7 +25,7 @@ def build_examples(
     config = parse_settings(DatasetConfig, dataset, "dataset").examples
     return produce(
         "examples",
-        lambda folder: build_example_store(read_tables(local(tables)), config, folder, seed=seed),
+        lambda folder: build_example_store(scan_tables(local(tables)), config, folder, seed=seed),
         config={"examples": config.model_dump(mode="json"), "seed": seed},
         parents={"tables": tables, "validation": validation},
         library=caching.data_code(),

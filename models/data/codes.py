@@ -5,6 +5,35 @@ import polars as pl
 from jaxtyping import Int32
 
 MISSING, UNKNOWN, FIRST = 0, 1, 2
+_SPARSEST = 8  # a direct table may have this many places an id, and this many more:
+_ROOM = 1 << 16
+
+
+class CodeTable:
+    """Codes of ids, for many columns against the same known ids.
+
+    Whole numbers that lie close together are looked up directly, several times faster than joined.
+
+    Args:
+        known: The known ids, each once; id ``i`` has code ``i + 2``.
+    """
+
+    def __init__(self, known: pl.Series) -> None:
+        self.known = known
+        self._low, self._direct = _direct(known)
+
+    def codes(self, column: pl.Series) -> Int32[np.ndarray, " N"]:
+        """Return 0 where ``column`` is null, else 2 + the position among the known, else 1."""
+        if self._direct is None or column.dtype != pl.Int64:
+            return codes_of(column.cast(self.known.dtype), self.known)
+        place = column.fill_null(self._low).to_numpy()
+        high = self._low + len(self._direct) - 1
+        inside = (place >= self._low) & (place <= high)
+        codes = self._direct[np.where(inside, place - self._low, 0)]
+        codes[~inside] = UNKNOWN
+        if column.null_count():
+            codes[column.is_null().to_numpy()] = MISSING
+        return codes
 
 
 def codes_of(column: pl.Series, known: pl.Series) -> Int32[np.ndarray, " N"]:
@@ -16,3 +45,16 @@ def codes_of(column: pl.Series, known: pl.Series) -> Int32[np.ndarray, " N"]:
         .select(pl.when(pl.col("value").is_null()).then(MISSING).otherwise(pl.col("code")))
     )
     return codes.to_series().fill_null(UNKNOWN).cast(pl.Int32).to_numpy()
+
+
+def _direct(known: pl.Series) -> tuple[int, Int32[np.ndarray, " P"] | None]:
+    """Return the lowest id and the code of every number from it on; no table for sparse ids."""
+    if known.dtype != pl.Int64 or not len(known) or known.null_count():
+        return 0, None
+    ids = known.to_numpy()
+    low, high = int(ids.min()), int(ids.max())
+    if high - low >= _SPARSEST * len(ids) + _ROOM:
+        return 0, None
+    table = np.full(high - low + 1, UNKNOWN, dtype=np.int32)
+    table[ids - low] = np.arange(FIRST, FIRST + len(ids), dtype=np.int32)
+    return low, table

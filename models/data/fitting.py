@@ -4,12 +4,31 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from jaxtyping import Bool, Int32
+from jaxtyping import Bool, Int, Int32, Shaped
 
 from models.data.codes import FIRST
 from models.data.example_settings import ExamplesConfig
-from models.data.tables import Tables
+from models.data.fields import Fields
 from models.data.vocabulary import FieldVocabulary, Side, Vocabularies
+
+
+@dataclass(frozen=True)
+class Sides:
+    """The fields of users, items and impressions, before it is known what train shows.
+
+    Attributes:
+        users: One row a user, by position.
+        items: One row an item of the catalogue, in order of code.
+        context: One row an impression.
+        numbers: The numeric columns of the items, to be binned; null where ``binned`` is given.
+        binned: The bins there are already, and the items' codes in them.
+    """
+
+    users: Fields
+    items: Fields
+    context: Fields
+    numbers: pl.DataFrame | None = None
+    binned: tuple[tuple[FieldVocabulary, ...], Int32[np.ndarray, "I Fn"]] | None = None
 
 
 @dataclass(frozen=True)
@@ -17,70 +36,91 @@ class Seen:
     """What the train split shows.
 
     Attributes:
-        users: Users in order of code, train users first; an id each.
+        users: Positions of the users in order of code, train users first.
         num_train_users: How many of them are of train.
         items: Whether each item of the catalogue is a target, a trigger or in a history of train.
-        context: The train impressions, with their context columns.
+        rows: The train impressions.
     """
 
-    users: pl.Series
+    users: Int[np.ndarray, " U"]
     num_train_users: int
     items: Bool[np.ndarray, " I"]
-    context: pl.DataFrame
+    rows: Int[np.ndarray, " T"]
 
 
-def fit_vocabularies(tables: Tables, seen: Seen, config: ExamplesConfig) -> Vocabularies:
-    """Return the vocabularies of ``tables``: all items, train users, train values, train bins.
+@dataclass(frozen=True)
+class Fitted:
+    """Vocabularies, all codes under them, and the values that have no code.
+
+    Attributes:
+        vocabularies: Of all sides.
+        users: Field codes by user code: rows 0 and 1 missing throughout.
+        items: Field codes by item code: row 0 missing, row 1 unknown throughout.
+        context: Field codes by impression.
+        unfitted: Side, field, row and value of every value that is unknown so far; a row is a
+            user code, an item code or an impression.
+    """
+
+    vocabularies: Vocabularies
+    users: Int32[np.ndarray, "U2 Fu"]
+    items: Int32[np.ndarray, "I2 Fi"]
+    context: Int32[np.ndarray, "N Fc"]
+    unfitted: pl.DataFrame
+
+
+def fit(
+    sides: Sides, seen: Seen, ids: tuple[pl.Series, pl.Series], config: ExamplesConfig
+) -> Fitted:
+    """Return the vocabularies: all items, train users, train values, train bins.
 
     A value counts once for each train user, each item train shows, or each train impression that
     has it; rarer values than ``config.min_count`` are unknown.
+
+    Args:
+        sides: The fields.
+        seen: What train shows of them.
+        ids: The ids of all users by position, and of all items in order of code.
+        config: How to fit.
     """
-    spec = tables.spec
-    train_users = tables.users.filter(
-        pl.col("user_id").is_in(seen.users[: seen.num_train_users].implode())
-    )
-    train_items = tables.items.filter(pl.Series(seen.items))
+    train_users = seen.users[: seen.num_train_users]
+    user_values, user_codes = sides.users.fit(train_users, config.min_count)
+    item_values, item_codes = sides.items.fit(np.flatnonzero(seen.items), config.min_count)
+    context_values, context_codes = sides.context.fit(seen.rows, config.min_count)
+    bins, bin_codes = sides.binned or fit_bins(sides.numbers, seen.items, config)
     fields: dict[Side, tuple[FieldVocabulary, ...]] = {
-        "user": tuple(_values(train_users[name], config) for name in spec.user_fields),
-        "item": (
-            *(_values(train_items[name], config) for name in spec.item_fields),
-            *(_bins(train_items[name], config) for name in spec.item_numeric),
-        ),
-        "context": tuple(_values(seen.context[name], config) for name in spec.context_fields),
+        "user": user_values,
+        "item": (*item_values, *bins),
+        "context": context_values,
     }
-    item_ids = tables.items["item_id"]
-    return Vocabularies(item_ids, seen.users, seen.num_train_users, fields, config)
+    by_code = Fields(sides.users.names, sides.users.values, sides.users.codes[seen.users])
+    user_codes = user_codes[seen.users]
+    unfitted = (
+        ("user", FIRST, by_code.unfitted(user_codes)),
+        ("item", FIRST, sides.items.unfitted(item_codes)),
+        ("context", 0, sides.context.unfitted(context_codes)),
+    )
+    users, items = ids
+    return Fitted(
+        Vocabularies(items, users.gather(seen.users), seen.num_train_users, fields, config),
+        _headed(user_codes, unknown=0),
+        _headed(np.concatenate([item_codes, bin_codes], axis=1), unknown=1),
+        context_codes,
+        pl.concat(
+            table.select(pl.lit(side).alias("side"), "field", pl.col("row") + head, "value")
+            for side, head, table in unfitted
+        ),
+    )
 
 
-def encode_items(tables: Tables, vocabularies: Vocabularies) -> Int32[np.ndarray, "I Fi"]:
-    """Return the field codes of every item by code: row 0 missing, row 1 unknown throughout."""
-    codes = encode_fields(tables.items, vocabularies.item)
-    head = np.repeat(np.array([[0], [1]], dtype=np.int32), codes.shape[1], axis=1)
-    return np.concatenate([head, codes])
-
-
-def encode_users(tables: Tables, vocabularies: Vocabularies) -> Int32[np.ndarray, "U Fu"]:
-    """Return the field codes of every user by code; missing where the users table lacks one."""
-    known = vocabularies.known_users.alias("user_id").to_frame()
-    users = known.join(tables.users, on="user_id", how="left", maintain_order="left")
-    codes = encode_fields(users, vocabularies.user)
-    return np.concatenate([np.zeros((FIRST, codes.shape[1]), dtype=np.int32), codes])
-
-
-def encode_fields(
-    frame: pl.DataFrame, fields: tuple[FieldVocabulary, ...]
-) -> Int32[np.ndarray, "N F"]:
-    """Return the codes of the columns of ``frame`` that ``fields`` name, in that order."""
-    codes = np.empty((frame.height, len(fields)), dtype=np.int32)
-    for column, vocabulary in enumerate(fields):
-        codes[:, column] = vocabulary.encode(frame[vocabulary.name])
-    return codes
-
-
-def _values(column: pl.Series, config: ExamplesConfig) -> FieldVocabulary:
-    counts = column.drop_nulls().value_counts(name="occurrences")
-    frequent = counts.filter(pl.col("occurrences") >= config.min_count)[column.name]
-    return FieldVocabulary(name=column.name, values=tuple(frequent.sort().to_list()))
+def fit_bins(
+    numbers: pl.DataFrame | None, seen: Bool[np.ndarray, " I"], config: ExamplesConfig
+) -> tuple[tuple[FieldVocabulary, ...], Int32[np.ndarray, "I Fn"]]:
+    """Return bins of about equal numbers of the items train shows, and every item's code."""
+    columns = [] if numbers is None else numbers.get_columns()
+    bins = tuple(_bins(column.filter(pl.Series(seen)), config) for column in columns)
+    codes = [each.encode(column) for each, column in zip(bins, columns, strict=True)]
+    empty = np.empty((len(seen), 0), dtype=np.int32)
+    return bins, np.stack(codes, axis=1) if codes else empty
 
 
 def _bins(column: pl.Series, config: ExamplesConfig) -> FieldVocabulary:
@@ -89,3 +129,9 @@ def _bins(column: pl.Series, config: ExamplesConfig) -> FieldVocabulary:
     shares = np.arange(1, config.numeric_bins) / config.numeric_bins
     edges = np.unique(np.quantile(numbers, shares)) if len(numbers) else np.empty(0)
     return FieldVocabulary(name=column.name, edges=tuple(edges.tolist()))
+
+
+def _headed(codes: Int32[np.ndarray, "R F"], *, unknown: int) -> Shaped[np.ndarray, "R2 F"]:
+    """Return the codes with the rows of codes 0 (missing) and 1 (unknown) before them."""
+    head = np.array([[0], [unknown]], dtype=np.int32)
+    return np.concatenate([np.repeat(head, codes.shape[1], axis=1), codes])

@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 from jaxtyping import Bool, Float, Int, Int64
 
+from models.data.codes import FIRST
 from models.data.request_index import first_rows
 from models.data.store import SPLITS, ExampleStore
 from models.data.tables import Tables
@@ -182,8 +183,10 @@ def _unfitted(store: ExampleStore) -> Bool[np.ndarray, " N"]:
 
 def _check_fitted_on_train(store: ExampleStore) -> None:
     train = store.rows("train")
-    known = store.spec.num_users - 2
-    shown = len(np.unique(store.user[train]))
+    known = store.spec.num_users - FIRST
+    carried = store.carried_users  # known before the last append; train need not have them still
+    of_train = np.unique(store.user[train]) - FIRST
+    shown = carried + int((of_train >= carried).sum())
     counts = np.bincount(store.target_item[train], minlength=store.spec.num_items)
     if known != shown or not np.array_equal(counts, store.item_train_count):
         raise LeakageError(

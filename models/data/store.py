@@ -12,14 +12,14 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import polars as pl
 import torch
-from jaxtyping import Int, Int32, Int64, Shaped, UInt8
-from numpy.lib.stride_tricks import as_strided
+from jaxtyping import Bool, Int, Int32, Int64, Shaped, UInt8
 
 from models.artifacts import Scalar
 from models.data.batch import Batch
 from models.data.catalogue import FeatureSpec
 from models.data.codes import UNKNOWN
 from models.data.example_settings import ExamplesConfig
+from models.data.gathering import jagged_events, jagged_history
 from models.data.vocabulary import Vocabularies
 from models.errors import ConfigError, CorruptArtifactError
 from models.files import write_text
@@ -27,7 +27,8 @@ from models.files import write_text
 Split = Literal["train", "valid", "test"]
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 STORE_FILE = "store.json"
-LAYOUT_VERSION = 1
+UNFITTED_FILE = "unfitted.parquet"
+LAYOUT_VERSION = 2
 
 EXAMPLE_COLUMNS = {
     "user": "<i4",
@@ -47,11 +48,14 @@ OTHER_ARRAYS = {
     "user_fields": "<i4",
     "item_fields": "<i4",
     "item_train_count": "<i4",
+    "item_seen": "|b1",
+    "request_key": "<i8",
     "event_item": "<i4",
     "event_time": "<i4",
     "timeline_start": "<i8",
     "timeline_end": "<i8",
 }
+EVENT_ARRAYS = ("event_item", "event_time")
 _MAP_FROM_BYTES = 4096  # an array of no elements cannot be mapped, and a tiny one is no gain
 
 
@@ -68,6 +72,7 @@ class ExampleStore:
 
     Attributes:
         num_examples: Number of examples, all splits together.
+        carried_users: How many users, the first ones by code, were of train before the last append.
         user: User code of each example, distinct for every user. Codes from ``spec.num_users`` on
             belong to users the train split does not have; `gather` gives them as unknown (1).
         target_item: Item code.
@@ -83,6 +88,8 @@ class ExampleStore:
         user_fields: Codes ``[users, Fu]``, by user code.
         item_fields: Codes ``[num_items, Fi]``, by item code.
         item_train_count: How often each item is a target in train, by item code.
+        item_seen: Whether train has shown the item: as target, trigger or in a history.
+        request_key: The log's own request id as a number, by request; empty where it has none.
         timeline_start: First event of each user, by user code.
         timeline_end: One past the last event of each user.
     """
@@ -101,6 +108,8 @@ class ExampleStore:
     user_fields: Int32[np.ndarray, "U Fu"]
     item_fields: Int32[np.ndarray, "I Fi"]
     item_train_count: Int32[np.ndarray, " I"]
+    item_seen: Bool[np.ndarray, " I"]
+    request_key: Int64[np.ndarray, " R"]
     timeline_start: Int64[np.ndarray, " U"]
     timeline_end: Int64[np.ndarray, " U"]
 
@@ -111,6 +120,7 @@ class ExampleStore:
         self.summary: dict[str, Scalar] = facts["summary"]
         self.num_examples: int = facts["num_examples"]
         self.num_requests: int = facts["num_requests"]
+        self.carried_users: int = facts["carried_users"]
         self._origin_s: int = facts["origin_s"]
         for name, array in arrays.items():
             setattr(self, name, array)
@@ -175,27 +185,18 @@ class ExampleStore:
     def gather(self, rows: Int[np.ndarray, " B"]) -> Batch:
         """Return the examples at ``rows`` as one batch of int32 codes.
 
-        Histories are padded to the longest among ``rows``, and to one position at least.
+        Histories come without padding. Their padded form, made when it is first read, is as long
+        as the longest among ``rows``, and has one position at least.
         """
-        start = self.history_start[rows]
-        lengths = self.history_end[rows] - start
-        width = max(int(lengths.max(initial=0)), 1)
-        mask = np.arange(width, dtype=np.int32) < lengths[:, None]  # B L
-        history = _windows(self._events, width)[start]  # B L
-        history *= mask
-        age = _windows(self._event_times, width)[start]  # B L
-        np.subtract((self.time[rows] - self._origin_s).astype(np.int32)[:, None], age, out=age)
-        age *= mask
         user = self.user[rows]
-        known_user = np.where(user < self.spec.num_users, user, np.int32(UNKNOWN))
+        now = (self.time[rows] - self._origin_s).astype(np.int32)
+        start, end = self.history_start[rows], self.history_end[rows]
         tensor = torch.from_numpy
-        return Batch(
-            user=tensor(known_user),
+        return Batch.of_jagged(
+            jagged_history(self._events, self._event_times, now, start, end),
+            user=tensor(np.where(user < self.spec.num_users, user, np.int32(UNKNOWN))),
             target_item=tensor(self.target_item[rows]),
             trigger_item=tensor(self.trigger_item[rows]),
-            history=tensor(history),
-            history_mask=tensor(mask),
-            history_age_s=tensor(age),
             user_fields=tensor(self.user_fields[user]),
             context_fields=tensor(self.context_fields[rows]),
             label=tensor(self.label[rows].astype(np.float32)),
@@ -203,13 +204,19 @@ class ExampleStore:
 
     def jagged(self, rows: Int[np.ndarray, " B"]) -> Jagged:
         """Return the histories of ``rows`` without padding, oldest → newest."""
-        start = self.history_start[rows].astype(np.int64)
-        lengths = self.history_end[rows] - start
-        offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
-        np.cumsum(lengths, out=offsets[1:])
-        events = np.arange(offsets[-1]) + np.repeat(start - offsets[:-1], lengths)
-        now = np.repeat((self.time[rows] - self._origin_s).astype(np.int32), lengths)
+        events, offsets = jagged_events(self.history_start[rows], self.history_end[rows])
+        now = np.repeat((self.time[rows] - self._origin_s).astype(np.int32), np.diff(offsets))
         return Jagged(self._events[events], offsets, now - self._event_times[events])
+
+    @property
+    def origin_s(self) -> int:
+        """UTC seconds that the events' times count from."""
+        return self._origin_s
+
+    @property
+    def num_events(self) -> int:
+        """Number of events, without the padding behind them."""
+        return len(self._events) - self.config.history_length
 
     def event_items(self, events: Int[np.ndarray, " E"]) -> Int32[np.ndarray, " E"]:
         """Return the item codes of events, given as `history_start` counts them."""
@@ -230,31 +237,37 @@ def write_store(
     facts: dict[str, Any],
     arrays: dict[str, np.ndarray],
     vocabularies: Vocabularies,
+    unfitted: pl.DataFrame,
 ) -> None:
-    """Write the files of a store into ``folder``, which the caller makes appear as a whole."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write the files of a store into ``folder``, where the two of its events are already.
+
+    Args:
+        folder: Where; the caller makes it appear as a whole.
+        facts: For ``store.json``.
+        arrays: All columns but those of the events.
+        vocabularies: The codes.
+        unfitted: Side, field, row and value of every value without a code, for a later append.
+    """
     for name, dtype in {**EXAMPLE_COLUMNS, **OTHER_ARRAYS}.items():
-        np.save(_file(folder, name), np.ascontiguousarray(arrays[name], dtype), allow_pickle=False)
+        if name not in EVENT_ARRAYS:
+            column = np.ascontiguousarray(arrays[name], dtype)
+            np.save(array_file(folder, name), column, allow_pickle=False)
     vocabularies.save(folder)
+    unfitted.write_parquet(folder / UNFITTED_FILE)
     facts = {"version": LAYOUT_VERSION, **facts}
     write_text(folder / STORE_FILE, json.dumps(facts, indent=1, sort_keys=True) + "\n")
 
 
-def _file(folder: Path, name: str) -> Path:
+def array_file(folder: Path, name: str) -> Path:
+    """Return the file of an array."""
     return folder / f"{name}.npy"
 
 
 def _read(folder: Path, name: str, dtype: str) -> np.ndarray:
-    path = _file(folder, name)
+    path = array_file(folder, name)
     mapped = path.stat().st_size >= _MAP_FROM_BYTES
     array = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
     if array.dtype != np.dtype(dtype):
         raise ValueError(f"{path.name} holds {array.dtype}, expected {np.dtype(dtype)}")
     array.flags.writeable = False
     return np.asarray(array)  # as a plain array: indexing a np.memmap costs more
-
-
-def _windows(events: Int32[np.ndarray, " E"], width: int) -> Int32[np.ndarray, "W L"]:
-    """Return a view of every ``width`` consecutive events; the files end in padding for it."""
-    step = events.strides[0]
-    return as_strided(events, (len(events) - width + 1, width), (step, step), writeable=False)

@@ -1,13 +1,10 @@
 """Every user's events once, in order of time: what histories and derived triggers point into."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Int, Int32, Int64
-
-from models.errors import SchemaError
-
-_MAX_SPAN_S = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -35,41 +32,42 @@ class Timelines:
 
         It is one past the user's last event where there is none.
         """
-        stride = self.span_s + 2
+        moments = np.clip(times - self.origin_s, 0, self.span_s + 1)
+        wanted = users * np.int64(self.span_s + 2) + moments
+        return np.searchsorted(self._keys, wanted, side="left")
+
+    @cached_property
+    def _keys(self) -> Int64[np.ndarray, " E"]:
+        """Return ascending numbers for user and time of every event."""
         counts = np.diff(self.offsets)
         owners = np.repeat(np.arange(len(counts), dtype=np.int64), counts)
-        keys = owners * stride + self.times
-        moments = np.clip(times - self.origin_s, 0, self.span_s + 1)
-        return np.searchsorted(keys, users * np.int64(stride) + moments, side="left")
+        return owners * (self.span_s + 2) + self.times
 
 
 def build_timelines(
     users: Int[np.ndarray, " E"],
     items: Int32[np.ndarray, " E"],
-    times: Int64[np.ndarray, " E"],
+    times: Int32[np.ndarray, " E"],
     *,
     num_users: int,
-    impression_times: Int64[np.ndarray, " N"],
+    origin_s: int,
+    span_s: int,
 ) -> Timelines:
     """Return the timelines of events given in any order; events of one second keep theirs.
 
-    Raises:
-        SchemaError: the times span more than 68 years, which no log does.
+    Args:
+        users: Whose each event is: 0 … ``num_users`` - 1.
+        items: Its item code.
+        times: Seconds since ``origin_s``, at most ``span_s``.
+        num_users: Number of users.
+        origin_s: UTC seconds; nothing happens earlier.
+        span_s: Seconds from there to the latest event or impression.
     """
-    ends = [bound(t) for t in (times, impression_times) if len(t) for bound in (np.min, np.max)]
-    origin, latest = (int(min(ends)), int(max(ends))) if ends else (0, 0)
-    if latest - origin > _MAX_SPAN_S:
-        raise SchemaError(
-            f"The timestamps go from {origin} to {latest}: {(latest - origin) // 31556952} years.",
-            where="columns timestamp of impressions and behaviours",
-            allowed="UTC seconds within 68 years",
-            do="Look for timestamps in milliseconds, and set their unit in the data set's file.",
-        )
-    order = np.lexsort((times, users))
+    keys = users.astype(np.int64) * (span_s + 2) + times
+    order = np.argsort(keys, kind="stable")
     offsets = np.zeros(num_users + 1, dtype=np.int64)
     np.cumsum(np.bincount(users, minlength=num_users), out=offsets[1:])
-    relative = (times[order] - origin).astype(np.int32)
-    return Timelines(offsets, items[order], relative, origin, latest - origin)
+    return Timelines(offsets, items[order], times[order], origin_s, span_s)
 
 
 def history_starts(

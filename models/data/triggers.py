@@ -7,7 +7,7 @@ import polars as pl
 from jaxtyping import Bool, Int, Int32, Int64
 
 from models.data.example_settings import ExamplesConfig
-from models.data.request_index import numbered
+from models.data.impressions import NO_REQUEST
 from models.data.timelines import Timelines
 from models.errors import SchemaError
 
@@ -52,28 +52,27 @@ def find_triggers(
         times: When it was, UTC seconds.
         ends: The user's first event at or after that time.
         logged: The log's own triggers.
-
-    Raises:
-        SchemaError: triggers are asked for, and no impression has one.
     """
     if config.trigger == "none":
         return Triggers(np.zeros(len(users), np.int32), np.zeros(len(users), np.int64))
     if config.trigger == "log":
-        triggers = Triggers(logged, np.where(logged > 0, times, 0))
-    else:
-        triggers = _derive(config, timelines, users, times, ends)
-    if not triggers.present.any():
-        window = f" within {config.trigger_window_s} s" if config.trigger == "derived" else ""
-        raise SchemaError(
-            f"None of the {len(users)} impressions has a trigger{window}.",
-            where="table impressions, column trigger_item_id"
-            if config.trigger == "log"
-            else "table behaviours",
-            allowed="at least one impression with a trigger",
-            do="Set examples.trigger to 'derived' (from behaviours) or 'none', or widen "
-            "examples.trigger_window_s.",
-        )
-    return triggers
+        return Triggers(logged, np.where(logged > 0, times, 0))
+    return _derive(config, timelines, users, times, ends)
+
+
+def require_triggers(config: ExamplesConfig, items: Int32[np.ndarray, " N"]) -> None:
+    """Raise `SchemaError` where triggers are asked for and no impression has one."""
+    if config.trigger == "none" or items.any():
+        return
+    derived = config.trigger == "derived"
+    window = f" within {config.trigger_window_s} s" if derived else ""
+    raise SchemaError(
+        f"None of the {len(items)} impressions has a trigger{window}.",
+        where="table behaviours" if derived else "table impressions, column trigger_item_id",
+        allowed="at least one impression with a trigger",
+        do="Set examples.trigger to 'derived' (from behaviours) or 'none', or widen "
+        "examples.trigger_window_s.",
+    )
 
 
 def _derive(
@@ -95,17 +94,17 @@ def _derive(
     )
 
 
-def number_requests(
-    users: Int[np.ndarray, " N"], triggers: Triggers, request_ids: pl.Series
-) -> Int32[np.ndarray, " N"]:
-    """Return the request of every impression, numbered by first appearance.
+def first_of_requests(
+    users: Int[np.ndarray, " N"], triggers: Triggers, logged: Int64[np.ndarray, " N"]
+) -> Int64[np.ndarray, " N"]:
+    """Return the first row of every impression's request.
 
     Impressions are of one request where user and logged request id are the same; without an id,
     where user, trigger item and its moment are; an impression with neither is its own request.
     """
-    logged = request_ids.rank("dense").cast(pl.Int64).fill_null(-1).to_numpy()
-    by_trigger = (logged < 0) & triggers.present
-    shared = np.flatnonzero((logged >= 0) | by_trigger)  # all others are alone
+    by_id = logged != NO_REQUEST
+    by_trigger = ~by_id & triggers.present
+    shared = np.flatnonzero(by_id | by_trigger)  # all others are alone
     keys = pl.DataFrame(
         {
             "user": users[shared],
@@ -119,4 +118,4 @@ def number_requests(
     first[shared] = keys.select(
         pl.col("row").min().over("user", "logged", "item", "moment")
     ).to_series()
-    return numbered(first)
+    return first
