@@ -40,7 +40,8 @@ def score_folder(
     """Return the name and the predictions of the model at ``folder`` for ``rows``."""
     loaded = load_model(folder)
     store = store_for(evidence.store, Vocabularies.load(folder))
-    return loaded.config.model, score(loaded.model, store, rows)
+    scores = score(loaded.model, store, rows, calibration=loaded.calibration)
+    return loaded.config.model, scores
 
 
 def evaluation_input(

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-import polars as pl
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
 from models.data.batch import Batch
+from models.data.code_maps import field_map, field_places, item_map, user_map
 from models.data.examples import ExampleStore
-from models.data.vocabulary import MISSING, UNKNOWN, FieldVocabulary, Vocabularies, codes_of
+from models.data.vocabulary import FieldVocabulary, Vocabularies
 
 
 class RecodedStore:
@@ -30,9 +30,8 @@ class RecodedStore:
         own = store.vocabularies()
         self._store = store
         self.request = store.request
-        self._items = _table(codes_of(own.item_ids, vocabularies.known_items))
-        train_users = vocabularies.known_users[: vocabularies.num_train_users]
-        self._users = _table(codes_of(own.user_ids[: own.spec.num_users], train_users))
+        self._items = torch.from_numpy(item_map(own, vocabularies))
+        self._users = torch.from_numpy(user_map(own, vocabularies))
         self._user_fields = _field_maps(own.user, vocabularies.user)
         self._context_fields = _field_maps(own.context, vocabularies.context)
 
@@ -64,40 +63,16 @@ def store_for(store: ExampleStore, vocabularies: Vocabularies) -> ExampleStore |
     return store if same else RecodedStore(store, vocabularies)
 
 
-def _table(codes: Int[np.ndarray, " N"]) -> Int[Tensor, " N"]:
-    """Return old code → new code; padding stays padding, unknown stays unknown."""
-    table = np.array(codes, dtype=np.int32)
-    table[MISSING], table[UNKNOWN] = MISSING, UNKNOWN
-    return torch.from_numpy(table)
-
-
 def _field_maps(
     own: Sequence[FieldVocabulary], other: Sequence[FieldVocabulary]
 ) -> list[tuple[int, Int[Tensor, " V"]]]:
     """Return, for each field of ``other``, its column in ``own`` and the map of the codes."""
-    place = {vocabulary.name: column for column, vocabulary in enumerate(own)}
     return [
-        (place[field.name], _table(_field_codes(own[place[field.name]], field)))
-        if field.name in place
-        else (-1, torch.zeros(1, dtype=torch.int32))
-        for field in other
+        (column, torch.from_numpy(field_map(own[column], field)))
+        if column >= 0
+        else (column, torch.zeros(1, dtype=torch.int32))
+        for column, field in zip(field_places(own, other), other, strict=True)
     ]
-
-
-def _field_codes(own: FieldVocabulary, other: FieldVocabulary) -> Int[np.ndarray, " V"]:
-    values = _representatives(own)
-    return np.concatenate([np.zeros(2, np.int32), other.encode(values)]).astype(np.int32)
-
-
-def _representatives(field: FieldVocabulary) -> pl.Series:
-    """Return one value for each code from 2 on: the value itself, or the middle of its bin."""
-    if field.edges is None:
-        return pl.Series(list(field.values))
-    inner = np.asarray(field.edges, dtype=np.float64)
-    if not len(inner):
-        return pl.Series([0.0])
-    middles = (inner[1:] + inner[:-1]) / 2
-    return pl.Series([inner[0] - 1.0, *middles, inner[-1]])
 
 
 def _recode(

@@ -1,7 +1,7 @@
 """A trained model as a folder: weights and catalogue in safetensors, the rest in JSON."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from models.ctr.base import CTRModel
 from models.ctr.build import build_model
+from models.ctr.calibration import Calibration
 from models.ctr.config import CTRConfig
 from models.data.catalogue import Catalogue, FeatureSpec
 from models.errors import CorruptArtifactError, IncompatibleArtifactError
@@ -28,6 +29,7 @@ class ModelDescription(BaseModel):
     spec: FeatureSpec
     seed: int
     summary: dict[str, str | int | float | bool | None]
+    calibration: Calibration = Calibration()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +41,14 @@ class LoadedModel:
         config: Its configuration.
         catalogue: The item tables it looks up.
         metadata: ``seed``, and the ``summary`` of its training.
+        calibration: What turns its logits into probabilities.
     """
 
     model: CTRModel
     config: CTRConfig
     catalogue: Catalogue
     metadata: dict[str, Any]
+    calibration: Calibration = field(default_factory=Calibration)
 
 
 def save_model(
@@ -101,7 +105,9 @@ def load_model(folder: Path) -> LoadedModel:
             do="Train the model again with this version of the library.",
         ) from None
     metadata = {"seed": description.seed, "summary": description.summary}
-    return LoadedModel(model.eval(), description.config, catalogue, metadata)
+    return LoadedModel(
+        model.eval(), description.config, catalogue, metadata, description.calibration
+    )
 
 
 def _storable(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

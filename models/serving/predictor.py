@@ -42,7 +42,7 @@ class Predictor:
     ) -> None:
         self._model, self._config = loaded.model.eval(), loaded.config
         self._vocabularies, self._examples = vocabularies, vocabularies.examples
-        self._edges = loaded.catalogue.intent_edges
+        self._edges, self._calibration = loaded.catalogue.intent_edges, loaded.calibration
         self.version, self.content_hash = version, content_hash
 
     @classmethod
@@ -82,8 +82,9 @@ class Predictor:
         codes = [self._vocabularies.item_code(item) for item in request.candidates]
         with torch.inference_mode():
             output = self._model.score_candidates(batch, torch.tensor(codes, dtype=torch.int32))
+            probabilities = self._calibration.probability(output.logit.double().numpy())
             return ScoreResponse(
-                probabilities=torch.sigmoid(output.logit.double()).tolist(),
+                probabilities=probabilities.tolist(),
                 intent=_first_row(output.intent),
                 model_version=self.version,
             )

@@ -5,6 +5,7 @@ data and the curves are JSON in its metadata. It is replaced atomically.
 """
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,34 @@ class Progress(BaseModel):
     loss_sum: float = 0.0
     stopping: EarlyStopping | None = None
     history: list[dict[str, str | int | float | None]] = []
+
+
+class CheckpointClock:
+    """When the next checkpoint is due: writing them is to take a small share of the time.
+
+    Args:
+        every: Steps between checkpoints within an epoch.
+        seconds: Seconds between them at least.
+    """
+
+    _TIMES_AS_LONG = 20.0
+
+    def __init__(self, every: int, seconds: float) -> None:
+        self._every, self._seconds = every, seconds
+        self._written = time.monotonic()
+        self._took = 0.0
+
+    def due(self, step: int | None) -> bool:
+        """Tell whether a checkpoint is to be written after ``step``, or after an epoch (None)."""
+        since = time.monotonic() - self._written
+        if since < self._TIMES_AS_LONG * self._took:
+            return False
+        return step is None or (step % self._every == 0 and since >= self._seconds)
+
+    def wrote(self, began: float) -> None:
+        """Take note of a checkpoint whose writing began at monotonic time ``began``."""
+        self._written = time.monotonic()
+        self._took = self._written - began
 
 
 def save_checkpoint(

@@ -4,7 +4,7 @@ import math
 
 from pydantic import BaseModel
 
-_HIGHER_IS_BETTER = {"valid/auc": True, "valid/intent_kl": False}
+_HIGHER_IS_BETTER = {"valid/auc": True, "valid/log_loss": False, "valid/intent_kl": False}
 
 
 class EarlyStopping(BaseModel):
@@ -16,6 +16,7 @@ class EarlyStopping(BaseModel):
     Attributes:
         monitor: The figure watched.
         patience: Epochs without improvement that end the stage.
+        min_delta: What the figure has to gain to count as an improvement.
         best: Its best value.
         best_epoch: When that was; -1 before the first.
         stale: Epochs since.
@@ -23,6 +24,7 @@ class EarlyStopping(BaseModel):
 
     monitor: str
     patience: int
+    min_delta: float = 0.0
     best: float | None = None
     best_epoch: int = -1
     stale: int = 0
@@ -43,4 +45,5 @@ class EarlyStopping(BaseModel):
     def _improves(self, value: float) -> bool:
         if self.best is None or math.isnan(value) or math.isnan(self.best):
             return True
-        return value > self.best if _HIGHER_IS_BETTER[self.monitor] else value < self.best
+        gain = value - self.best if _HIGHER_IS_BETTER[self.monitor] else self.best - value
+        return gain > self.min_delta

@@ -1,6 +1,8 @@
 """The loop: stages, epochs, batches; a checkpoint every so often; the best weights at the end."""
 
 import math
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +13,16 @@ from tqdm import tqdm
 from models.ctr.base import CTRModel, Stage
 from models.ctr.config import TrainingConfig
 from models.data.examples import ExampleStore
-from models.errors import TrainingError
 from models.intents.labels import IntentLabels
-from models.training.checkpoint import Checkpoint, Progress, save_checkpoint
+from models.training.calibration import corrections
+from models.training.checkpoint import Checkpoint, CheckpointClock, Progress, save_checkpoint
 from models.training.early_stopping import EarlyStopping
+from models.training.losses import StepLosses
 from models.training.optimizers import clip_gradients, freeze_outside, make_optimizer
-from models.training.stages import epoch_order, stage_batch, stage_loss, stage_rows
+from models.training.ordering import bucketed, epoch_order
+from models.training.schedule import LearningRate
+from models.training.scoring import Examples
+from models.training.stages import stage_batch, stage_loss, stage_rows, thin_negatives
 from models.training.validation import validate_stage
 
 SMALLEST_BATCH = 32
@@ -29,6 +35,7 @@ class TrainingLoop:
         config: The training settings.
         model: The model, on its device.
         store: The example store.
+        source: What gives the batches: the store, or its twin on the device.
         intents: The intent labels; ``None`` without them.
         seed: Decides the order of the batches.
         resume_folder: Where checkpoints go.
@@ -40,20 +47,23 @@ class TrainingLoop:
         config: TrainingConfig,
         model: CTRModel,
         store: ExampleStore,
+        source: Examples,
         intents: IntentLabels | None,
         *,
         seed: int,
         resume_folder: Path,
         progress: Progress,
     ) -> None:
-        self.config, self.model, self.store, self.intents = config, model, store, intents
+        self.config, self.model, self.intents = config, model, intents
+        self.store, self.source = store, source
         self.seed, self.resume_folder, self.progress = seed, resume_folder, progress
         self.device = next(model.parameters()).device
         self.best: dict[str, Tensor] | None = None
+        self.offset = corrections(config, store.summary).train_offset
+        self.clock = CheckpointClock(config.checkpoint_every, config.checkpoint_seconds)
 
-    def run(self, checkpoint: Checkpoint | None) -> None:
+    def run(self, stages: Sequence[Stage], checkpoint: Checkpoint | None) -> None:
         """Train all stages, from ``checkpoint`` on if there is one; keep the best weights."""
-        stages = self.model.stages()
         while self.progress.stage < len(stages):
             self._run_stage(stages[self.progress.stage], checkpoint)
             checkpoint = None
@@ -61,11 +71,12 @@ class TrainingLoop:
             self.progress.epoch, self.progress.stopping = 0, None
 
     def _run_stage(self, stage: Stage, checkpoint: Checkpoint | None) -> None:
-        rows, valid_rows = (
-            stage_rows(stage, self.store, self.intents, split) for split in ("train", "valid")
-        )
+        rows, valid_rows = self._rows(stage, "train"), self._rows(stage, "valid")
         freeze_outside(stage, self.model)
         optimizer = make_optimizer(stage, self.model, self.config)
+        epochs = self.config.max_epochs if stage.epochs is None else stage.epochs
+        steps = math.ceil(len(rows) / self._batch_size(stage, len(rows)))
+        rate = LearningRate(self.config, optimizer, epochs * steps)
         self.best = None
         if checkpoint is not None:
             self.model.load_state_dict(checkpoint.part("model"))
@@ -73,34 +84,60 @@ class TrainingLoop:
             checkpoint.restore_optimizer(optimizer)
             checkpoint.restore_random()
         stopping = self.progress.stopping or EarlyStopping(
-            monitor=stage.monitor, patience=self.config.patience
+            monitor=monitored(stage, self.config),
+            patience=self.config.patience,
+            min_delta=self.config.min_delta,
         )
         self.progress.stopping = stopping
-        epochs = self.config.max_epochs if stage.epochs is None else stage.epochs
         while self.progress.epoch < epochs and not stopping.finished:
-            loss = self._run_epoch(stage, rows, optimizer)
-            figures = validate_stage(stage, self.model, self.store, self.intents, valid_rows)
-            self._finish_epoch(stage, loss, figures, stopping)
-            self._save(optimizer)
+            loss = self._run_epoch(stage, rows, optimizer, rate)
+            self._finish_epoch(stage, loss, valid_rows, stopping)
+            if self.clock.due(None):
+                self._save(optimizer)
         if self.best is not None:
             self.model.load_state_dict(self.best)
 
-    def _run_epoch(self, stage: Stage, rows: np.ndarray, optimizer: torch.optim.Optimizer) -> float:
+    def _rows(self, stage: Stage, split: str) -> np.ndarray:
+        rows = stage_rows(stage, self.store, self.intents, split)
+        if split == "train" and stage.loss == "click":
+            return thin_negatives(rows, self.store, self.config.keep_negatives, self.seed)
+        return rows
+
+    def _run_epoch(
+        self,
+        stage: Stage,
+        rows: np.ndarray,
+        optimizer: torch.optim.Optimizer,
+        rate: LearningRate,
+    ) -> float:
         """Train the rest of an epoch; return its mean loss."""
         progress, size = self.progress, self._batch_size(stage, len(rows))
-        order = epoch_order(rows, self.seed, progress.stage, progress.epoch)
+        order = self._order(rows, size)
         steps = math.ceil(len(order) / size)
         self.model.train()
         name = f"{stage.name} epoch {progress.epoch + 1}"
+        losses = StepLosses(self.device, f"stage {stage.name!r}, epoch {progress.epoch + 1}")
         with tqdm(total=steps, initial=progress.step, desc=name, disable=None, leave=False) as bar:
             for step in range(progress.step, steps):
                 chunk = order[step * size : (step + 1) * size]
-                progress.loss_sum += self._train_step(stage, chunk, optimizer) * len(chunk)
+                rate.set(progress.epoch * steps + step)
+                loss = self._train_step(stage, chunk, optimizer)
+                progress.loss_sum += losses.add(step, len(chunk), loss)
                 progress.step = step + 1
-                if progress.step % self.config.checkpoint_every == 0 and progress.step < steps:
+                if progress.step < steps and self.clock.due(progress.step):
+                    progress.loss_sum += losses.read()
                     self._save(optimizer)
                 bar.update()
+        progress.loss_sum += losses.read()
         return progress.loss_sum / max(len(order), 1)
+
+    def _order(self, rows: np.ndarray, size: int) -> np.ndarray:
+        seeds = (self.seed, self.progress.stage, self.progress.epoch)
+        order = epoch_order(rows, *seeds)
+        if self.config.length_buckets == 1:
+            return order
+        lengths = self.store.history_length(order)
+        return bucketed(order, lengths, size, self.config.length_buckets, seeds)
 
     def _batch_size(self, stage: Stage, num_rows: int) -> int:
         asked = stage.batch_size or self.config.batch_size
@@ -108,34 +145,26 @@ class TrainingLoop:
 
     def _train_step(
         self, stage: Stage, rows: np.ndarray, optimizer: torch.optim.Optimizer
-    ) -> float:
-        batch = stage_batch(stage, self.store, self.intents, rows).to(self.device)
+    ) -> Tensor:
+        """Return the loss of the step's rows before the step."""
+        batch = stage_batch(stage, self.source, self.intents, rows).to(self.device)
         optimizer.zero_grad(set_to_none=True)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16):
-            loss = stage_loss(stage, self.model, batch)
-        value = float(loss.item())
-        if not math.isfinite(value):
-            raise TrainingError(
-                f"The loss became {value}.",
-                where=f"stage {stage.name!r}, epoch {self.progress.epoch + 1},"
-                f" batch {self.progress.step + 1}",
-                allowed="a finite loss",
-                do="Lower training.learning_rate, or set training.grad_clip (for example 1.0).",
-            )
+            loss = stage_loss(stage, self.model, batch, self.config.positive_weight)
         loss.backward()
         clip_gradients(self.model.parameters(), self.config.grad_clip)
         optimizer.step()
-        return value
+        return loss
 
     def _finish_epoch(
-        self,
-        stage: Stage,
-        loss: float,
-        figures: dict[str, float | None],
-        stopping: EarlyStopping,
+        self, stage: Stage, loss: float, valid_rows: np.ndarray, stopping: EarlyStopping
     ) -> None:
         progress = self.progress
-        value = figures[stage.monitor]
+        labels = np.asarray(self.store.label)[valid_rows]
+        figures = validate_stage(
+            stage, self.model, self.source, self.intents, valid_rows, labels, self.offset
+        )
+        value = figures.get(stopping.monitor)
         if stopping.update(progress.epoch, math.nan if value is None else value):
             self.best = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
         row = {"stage": stage.name, "epoch": progress.epoch, "train/loss": loss, **figures}
@@ -143,4 +172,11 @@ class TrainingLoop:
         progress.epoch, progress.step, progress.loss_sum = progress.epoch + 1, 0, 0.0
 
     def _save(self, optimizer: torch.optim.Optimizer) -> None:
+        began = time.monotonic()
         save_checkpoint(self.resume_folder, self.progress, self.model, self.best, optimizer)
+        self.clock.wrote(began)
+
+
+def monitored(stage: Stage, config: TrainingConfig) -> str:
+    """Return the figure by which a stage stops: the training's, if it is one of a click loss."""
+    return stage.monitor if stage.loss != "click" else config.monitor or stage.monitor

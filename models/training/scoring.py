@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 
 from models.ctr.base import CTRModel
+from models.ctr.calibration import Calibration
 from models.data.batch import Batch
 from models.intents.labels import IntentLabels
 
@@ -17,8 +18,8 @@ class Scores:
     """Predictions for N examples, in the order of the rows asked for.
 
     Attributes:
-        probability: Click probability.
-        logit: Its logit.
+        probability: Click probability, calibrated where the model is.
+        logit: The model's raw logit.
         intent: Predicted distribution over the levels; ``None`` for models without one.
         true_intent: y_int of the example's request; ``None`` where no labels were given.
         has_intent: True where that request has a click; ``None`` where no labels were given.
@@ -51,6 +52,7 @@ def score(
     rows: Int[np.ndarray, " N"],
     intents: IntentLabels | None = None,
     batch_size: int = 8192,
+    calibration: Calibration | None = None,
 ) -> Scores:
     """Return the model's predictions for ``rows`` of the store.
 
@@ -63,6 +65,7 @@ def score(
         rows: Row numbers.
         intents: The true intents to return beside the predicted ones.
         batch_size: Examples a batch; it changes no score.
+        calibration: The model's own, `LoadedModel.calibration`; the sigmoid without one.
     """
     device = next(model.parameters()).device
     was_training = model.training
@@ -79,7 +82,7 @@ def score(
     logit = np.concatenate(logits) if logits else np.zeros(0)
     requests = store.request[rows]
     return Scores(
-        probability=1.0 / (1.0 + np.exp(-logit)),
+        probability=(calibration or Calibration()).probability(logit),
         logit=logit,
         intent=np.concatenate(predicted) if predicted else None,
         true_intent=None if intents is None else intents.request_intent[requests],

@@ -1,4 +1,4 @@
-"""What a stage trains on: its rows, the order of its batches, its loss."""
+"""What a stage trains on: its rows, its batches, its loss."""
 
 import numpy as np
 import torch
@@ -11,8 +11,10 @@ from models.data.batch import Batch
 from models.data.examples import ExampleStore
 from models.errors import TrainingError
 from models.intents.labels import IntentLabels
+from models.training.scoring import Examples
 
 TRAIN = 0
+_THINNING = 1_000_003  # keeps these draws apart from those of the order of the rows
 
 
 def stage_rows(
@@ -53,17 +55,19 @@ def stage_rows(
     return rows
 
 
-def epoch_order(
-    rows: Int[np.ndarray, " R"], seed: int, stage: int, epoch: int
-) -> Int[np.ndarray, " R"]:
-    """Return the rows in the order of one epoch, the same whenever it is asked for."""
-    generator = np.random.default_rng([seed, stage, epoch])
-    return rows[generator.permutation(len(rows))]
+def thin_negatives(
+    rows: Int[np.ndarray, " R"], store: ExampleStore, share: float, seed: int
+) -> Int[np.ndarray, " K"]:
+    """Return ``rows`` with each non-click kept with probability ``share``, the same every time."""
+    if share == 1.0:
+        return rows
+    kept = np.random.default_rng([seed, _THINNING]).random(len(rows)) < share
+    return rows[kept | (np.asarray(store.label)[rows] == 1)]
 
 
 def stage_batch(
     stage: Stage,
-    store: ExampleStore,
+    store: Examples,
     intents: IntentLabels | None,
     rows: Int[np.ndarray, " B"],
 ) -> Batch:
@@ -74,11 +78,22 @@ def stage_batch(
     return intents.attach(batch, np.asarray(store.request)[rows])
 
 
-def stage_loss(stage: Stage, model: CTRModel, batch: Batch) -> Float[Tensor, ""]:
-    """Return the mean loss of a batch: cross entropy (Eq. 20, 21) or D(y_int ‖ E_int) (Eq. 19)."""
+def stage_loss(
+    stage: Stage, model: CTRModel, batch: Batch, positive_weight: float = 1.0
+) -> Float[Tensor, ""]:
+    """Return the mean loss of a batch: cross entropy (Eq. 20, 21) or D(y_int ‖ E_int) (Eq. 19).
+
+    A click counts ``positive_weight`` times in the cross entropy, and a model's auxiliary loss is
+    added to it.
+    """
     output = model.predict(batch, true_intent=stage.true_intent)
     if stage.loss == "click":
-        return F.binary_cross_entropy_with_logits(output.logit.float(), batch.label)
+        weight = None
+        if positive_weight != 1.0:
+            weight = torch.full((), positive_weight, device=batch.label.device)
+        logit = output.logit.float()
+        loss = F.binary_cross_entropy_with_logits(logit, batch.label, pos_weight=weight)
+        return loss if output.auxiliary_loss is None else loss + output.auxiliary_loss
     return intent_divergence(output, batch).mean()
 
 

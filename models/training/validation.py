@@ -4,12 +4,13 @@ import math
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Int, Shaped
+from scipy.special import expit
 
 from models.ctr.base import CTRModel, Stage
-from models.data.examples import ExampleStore
 from models.intents.labels import IntentLabels
 from models.metrics.ranking import auc, log_loss
+from models.training.scoring import Examples
 from models.training.stages import intent_divergence, stage_batch
 
 BATCH_SIZE = 8192
@@ -18,18 +19,23 @@ BATCH_SIZE = 8192
 def validate_stage(
     stage: Stage,
     model: CTRModel,
-    store: ExampleStore,
+    store: Examples,
     intents: IntentLabels | None,
     rows: Int[np.ndarray, " R"],
+    labels: Shaped[np.ndarray, " R"],
+    offset: float = 0.0,
 ) -> dict[str, float | None]:
     """Return ``valid/auc`` and ``valid/log_loss``, or ``valid/intent_kl``; ``None`` if undefined.
 
     Args:
         stage: Its loss decides the figures.
         model: Put in evaluation mode for the time of the call.
-        store: The example store.
+        store: The example store, or its twin on a device.
         intents: The intent labels, where the stage reads them.
         rows: Validation rows of the stage.
+        labels: Their labels.
+        offset: Added to the logits before the log loss: what corrects the weights and samplings
+            of the training rows, which the validation rows have not.
     """
     if not rows.size:
         return {stage.monitor: None}
@@ -47,8 +53,7 @@ def validate_stage(
     values = np.concatenate(collected)
     if stage.loss == "intent_kl":
         return {"valid/intent_kl": _defined(values.mean())}
-    labels = np.asarray(store.label)[rows]
-    probabilities = 1.0 / (1.0 + np.exp(-values))
+    probabilities = expit(values + offset)
     return {
         "valid/auc": _defined(auc(labels, values)),
         "valid/log_loss": _defined(log_loss(labels, probabilities)),

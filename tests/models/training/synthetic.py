@@ -27,6 +27,9 @@ SMALL = {
 }
 SMALL_BY_MODEL = {
     "din": SMALL,
+    "dien": {"embedding_dim": 4, "head": [16, 8]},
+    "dcnv2": {"embedding_dim": 4, "head": [16, 8], "cross_layers": 2},
+    "deepfm": {"embedding_dim": 4, "head": [16, 8]},
     "daian": {
         **SMALL,
         "intent_width": 8,
@@ -49,7 +52,7 @@ class Dataset:
 
 def small_config(name: str, **training: object) -> CTRConfig:
     """The smallest sensible settings of a registered model; its defaults where none are known."""
-    training = {"min_steps": 1, **training}
+    training = {"min_steps": 1, "checkpoint_seconds": 0, **training}
     return CTRConfig.model_validate(
         {"model": name, "settings": SMALL_BY_MODEL.get(name, {}), "training": training}
     )

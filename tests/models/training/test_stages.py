@@ -7,7 +7,7 @@ import torch
 
 from models.ctr.base import Output, Stage
 from models.errors import TrainingError
-from models.training.stages import epoch_order, intent_divergence, stage_batch, stage_rows
+from models.training.stages import intent_divergence, stage_batch, stage_rows
 from tests.models.training.synthetic import Dataset
 
 CLICK = Stage("joint")
@@ -57,14 +57,6 @@ def test_without_intent_labels_a_stage_that_reads_them_is_a_named_error(dataset:
     with pytest.raises(TrainingError, match="no train request has a click"):
         stage_rows(INTENT, dataset.store, none, "train")
     assert not len(stage_rows(INTENT, dataset.store, none, "valid"))
-
-
-def test_an_epochs_order_is_a_permutation_that_seed_stage_and_epoch_decide() -> None:
-    rows = np.arange(100, 200)
-    orders = [epoch_order(rows, *key) for key in ((0, 0, 0), (0, 0, 1), (0, 1, 0), (1, 0, 0))]
-    assert np.array_equal(epoch_order(rows, 0, 0, 0), orders[0])
-    assert len({tuple(order) for order in orders}) == 4
-    assert all(np.array_equal(np.sort(order), rows) for order in orders)
 
 
 def test_the_intent_loss_is_the_divergence_by_hand(dataset: Dataset) -> None:

@@ -13,6 +13,7 @@ import torch
 from models.ctr.config import CTRConfig
 from models.errors import ConfigError, TrainingError
 from models.training.checkpoint import CHECKPOINT
+from models.training.loop import TrainingLoop
 from models.training.trainer import pick_device, train
 from tests.models.training.synthetic import Dataset, small_config
 
@@ -95,7 +96,7 @@ def interrupted(
 ) -> None:
     """Train until ``steps`` optimizer steps are done, then end as a kill would."""
     done = 0
-    original = torch.optim.AdamW.step
+    original = TrainingLoop._train_step  # pyright: ignore[reportPrivateUsage]
 
     def counted(*arguments: object) -> object:
         nonlocal done
@@ -105,7 +106,7 @@ def interrupted(
         return original(*arguments)  # pyright: ignore
 
     with monkeypatch.context() as patch:
-        patch.setattr(torch.optim.AdamW, "step", counted)
+        patch.setattr(TrainingLoop, "_train_step", counted)
         with pytest.raises(Stop):
             run(dataset, folder, config)
 
