@@ -5,8 +5,9 @@ from models.data.datasets.generic_settings import GenericSettings
 IMAGE_FOLDER = "images"
 
 
-def mapping(path: str, *, images: bool) -> GenericSettings:
+def mapping(path: str, *, images: bool, blocks: bool = False) -> GenericSettings:
     """Return the settings of the ``generic`` adapter for raw files in folder ``path``."""
+    some = "/*" if blocks else ""
     return GenericSettings.model_validate(
         {
             "name": "simulator",
@@ -16,8 +17,11 @@ def mapping(path: str, *, images: bool) -> GenericSettings:
                 "columns": {"image_path": "image"} if images else {},
             },
             "users": {"files": "users.csv"},
-            "impressions": {"files": "impressions.parquet", "columns": {"label": "clicked"}},
-            "behaviours": {"files": "behaviours.parquet"},
+            "impressions": {
+                "files": f"impressions{some}.parquet",
+                "columns": {"label": "clicked"},
+            },
+            "behaviours": {"files": f"behaviours{some}.parquet"},
             "item_text": ("title", "description"),
             "item_fields": ("department", "category", "brand"),
             "item_numeric": ("price",),

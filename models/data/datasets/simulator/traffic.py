@@ -14,6 +14,8 @@ DEVICES = ("phone", "desktop", "tablet")
 _DEVICE_SHARES = (0.62, 0.3, 0.08)
 _FOLLOW_UPS = 2  # past clicks come as one start and two more at tiers drawn from the intent
 _PAUSE_S = (20, 300)  # between the clicks of such a chain
+BLOCK = 250_000
+"""So many requests, or chains of past clicks, are drawn at once, and each block after the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,10 @@ class Requests:
     day: np.ndarray
     trigger: np.ndarray
     device: np.ndarray
+
+    def part(self, start: int, end: int) -> "Requests":
+        """Return the requests from ``start`` to ``end``."""
+        return Requests(*(getattr(self, name)[start:end] for name in self.__slots__))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +63,8 @@ def draw_requests(
     day = (time - START_S) // DAY_S
     trigger = np.zeros(settings.requests, dtype=int)
     for shelf, rows in _stretches(shelves, day):
-        trigger[rows] = shelf.wanted(people, user[rows], settings, generator)
+        for some in _pieces(rows):
+            trigger[some] = shelf.wanted(people, user[some], settings, generator)
     device = generator.choice(len(DEVICES), settings.requests, p=_DEVICE_SHARES)
     return Requests(user=user, time=time, day=day, trigger=trigger, device=device)
 
@@ -85,13 +92,22 @@ def show_targets(
 
 def draw_past(
     people: People, shelves: Shelves, settings: SimulatorSettings, generator: np.random.Generator
-) -> Events:
-    """Return the clicks of the warm-up days, in short chains that follow the users' intents."""
+) -> Iterator[Events]:
+    """Yield the clicks of the warm-up days, in short chains that follow the users' intents."""
     chains = round(settings.users * settings.past_clicks / (1 + _FOLLOW_UPS))
-    if not chains or not settings.warm_up_days:
-        empty = np.zeros(0, dtype=int)
-        return Events(user=empty, item=empty, time=empty)
-    shelf = shelves[0][1]
+    if not settings.warm_up_days:
+        chains = 0
+    for start in range(0, chains, BLOCK):
+        yield _draw_chains(min(BLOCK, chains - start), people, shelves[0][1], settings, generator)
+
+
+def _draw_chains(
+    chains: int,
+    people: People,
+    shelf: Shelf,
+    settings: SimulatorSettings,
+    generator: np.random.Generator,
+) -> Events:
     user = _active_users(people, chains, generator)
     span = settings.warm_up_days * DAY_S
     start = START_S - span + generator.integers(0, span - 2 * DAY_S // 24, chains)
@@ -114,3 +130,8 @@ def _stretches(shelves: Shelves, day: np.ndarray) -> Iterator[tuple[Shelf, np.nd
     number = np.searchsorted([first for first, _ in shelves], day, "right") - 1
     for index, (_, shelf) in enumerate(shelves):
         yield shelf, np.flatnonzero(number == index)
+
+
+def _pieces(rows: np.ndarray) -> Iterator[np.ndarray]:
+    for start in range(0, max(len(rows), 1), BLOCK):
+        yield rows[start : start + BLOCK]

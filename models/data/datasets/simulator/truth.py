@@ -5,7 +5,7 @@ import polars as pl
 
 from models.data.datasets.simulator.people import FIRST_USER_ID, NUM_TIERS, POPULATIONS, People
 from models.data.datasets.simulator.settings import SimulatorSettings
-from models.data.datasets.simulator.world import simulate
+from models.data.datasets.simulator.world import Simulation
 
 INTENT_COLUMNS: tuple[str, ...] = tuple(f"intent_{tier}" for tier in range(NUM_TIERS))
 
@@ -17,7 +17,7 @@ def true_intent(settings: SimulatorSettings) -> pl.DataFrame:
     (0) to same category and brand (4). A user whose intent drifts has a second row, whose
     ``from_day`` is the day of the drift; all others have one row from day 0.
     """
-    return truth_table(simulate(settings.model_copy(update={"requests": 1})).people, settings)
+    return truth_table(Simulation(settings).people, settings)
 
 
 def truth_table(people: People, settings: SimulatorSettings) -> pl.DataFrame:

@@ -10,12 +10,19 @@ from PIL import Image
 from models.artifacts import file_hash
 from models.data.datasets.generic import Generic, GenericSettings
 from models.data.datasets.registry import DatasetConfig, load_dataset
-from models.data.datasets.simulator import Simulator, SimulatorSettings, true_intent, write_raw
+from models.data.datasets.simulator import (
+    Simulator,
+    SimulatorSettings,
+    raw,
+    traffic,
+    true_intent,
+    write_raw,
+)
 from models.data.datasets.simulator.adapter import raw_folder
 from models.data.datasets.simulator.settings import DriftSettings
 from models.data.examples import ExampleStore, build_example_store
 from models.data.leakage import check_leakage, single_feature_aucs
-from models.data.tables import Tables
+from models.data.tables import Tables, TableScan
 from models.errors import ConfigError
 from models.settings import load_settings
 
@@ -149,3 +156,36 @@ def test_too_few_items_are_a_named_error_of_the_configuration(tmp_path: Path) ->
     config = DatasetConfig(adapter="simulator", settings={"items": 100})
     with pytest.raises(ConfigError, match="100 items are too few"):
         load_dataset(config, tmp_path)
+
+
+def test_a_log_of_many_blocks_is_a_scan_of_the_same_shop(
+    root: Path, tables: Tables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(traffic, "BLOCK", 150)
+    monkeypatch.setattr(raw, "BLOCK", 150)
+    settings = TINY.model_copy(update={"folder": "blocks"})
+    scan = Simulator.load(settings, root)
+    assert isinstance(scan, TableScan)
+    assert len(list((root / raw_folder(settings) / "impressions").iterdir())) == 3
+    own = Generic.load(
+        load_settings(GenericSettings, root / raw_folder(settings) / "mapping.yaml"),
+        root / raw_folder(settings),
+    )
+    collected = scan.collect()
+    for name in ("items", "impressions", "behaviours"):
+        columns = tables.table(name).columns
+        assert dict(collected.table(name).schema) == dict(tables.table(name).schema)
+        read = own.collect() if isinstance(own, TableScan) else own
+        if name != "items":
+            assert read.table(name).select(columns).equals(collected.table(name).select(columns))
+    assert collected.items.drop("image_path").equals(tables.items.drop("image_path"))
+    assert collected.users.equals(tables.users)
+    assert scan.spec.model_copy(update={"facts": {}, "images_root": None}) == (
+        tables.spec.model_copy(update={"facts": {}, "images_root": None})
+    )
+    shown = collected.impressions
+    assert shown["impression_id"].to_list() == list(range(1, shown.height + 1))
+    assert shown["timestamp"].is_sorted()
+    assert shown.select("request_id", "timestamp").unique().height == settings.requests
+    assert 0.5 < shown.height / tables.impressions.height < 2
+    assert abs(float(shown["label"].mean()) - float(tables.impressions["label"].mean())) < 0.05  # type: ignore[arg-type]
