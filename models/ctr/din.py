@@ -12,6 +12,7 @@ from models.data.batch import Batch
 from models.data.catalogue import Catalogue
 from models.layers.attention import Normalisation, TargetAttention
 from models.layers.embedding import ItemEmbedding, UserEmbedding
+from models.layers.lookup import take_rows
 from models.layers.mlp import MLP, join
 
 
@@ -57,10 +58,13 @@ class DIN(CTRModel):
         return self._score(request, candidates)
 
     def _score(self, batch: Batch, targets: Int[Tensor, " T"]) -> Output:
-        target = self.items(targets)  # T D
-        history = self.items.sequence(batch.history)  # B L D
-        interest = self.attention(target, history, batch.history_mask)  # T D
+        histories = batch.jagged
+        table, (target_row, trigger_row, history_row) = self.items.rows(
+            targets, batch.trigger_item, histories.items
+        )
+        target, trigger = take_rows(table, target_row), take_rows(table, trigger_row)
+        interest = self.attention.jagged(target, table, histories.offsets, history_row)  # T D
         parts = [self.user(batch), target, interest]
         if self.use_trigger:
-            parts.append(self.items(batch.trigger_item))
+            parts.append(trigger)
         return Output(self.head(join(*parts)).squeeze(-1))

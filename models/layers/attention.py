@@ -8,10 +8,17 @@ import math
 from typing import Literal
 
 import torch
-from jaxtyping import Bool, Float
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from models.layers.attention_blocks import make_plan
+from models.layers.fused_attention import FusedTargetAttention, UnitWeights
+
 Normalisation = Literal["none", "sigmoid", "softmax"]
+
+_BLOCK_FLOATS = {"cpu": 320_000}  # a core's second-level cache
+_MANY_FLOATS = 64_000_000
 
 
 def masked_softmax(
@@ -21,6 +28,41 @@ def masked_softmax(
     lowest = torch.finfo(scores.dtype).min
     weights = torch.softmax(scores.masked_fill(~mask, lowest), dim=-1)
     return weights * mask
+
+
+def target_attention(
+    query: Float[Tensor, "B D"],
+    keys: Float[Tensor, "N D"],
+    offsets: Int[Tensor, " H1"],
+    weights: UnitWeights,
+    normalisation: Normalisation = "none",
+    index: Int[Tensor, " T"] | None = None,
+) -> Float[Tensor, "B D"]:
+    """Return each query's weighted sum of its keys; zeros where there is none.
+
+    Args:
+        query: One row an impression.
+        keys: The keys one after the other, or with ``index`` a table they are rows of.
+        offsets: Query ``i`` asks the keys ``offsets[i]`` … ``offsets[i + 1]`` - 1. Two bounds alone
+            are one history that every query asks.
+        weights: The activation unit's parameters.
+        normalisation: What turns scores into weights.
+        index: Row of the table that each key is.
+    """
+    if index is None:
+        index = torch.arange(keys.shape[0], device=keys.device)
+    dim, width = query.shape[1], weights.key.shape[0]
+    limit = _BLOCK_FLOATS.get(keys.device.type, _MANY_FLOATS) * torch.get_num_threads() // width
+    with torch.autocast(keys.device.type, enabled=False):
+        return FusedTargetAttention.apply(  # pyright: ignore
+            query.to(keys.dtype),
+            keys,
+            make_plan(
+                offsets, index, keys.shape[0], rows=query.shape[0], overhead=dim, limit=limit
+            ),
+            normalisation,
+            *weights,
+        )
 
 
 class TargetAttention(nn.Module):
@@ -51,13 +93,27 @@ class TargetAttention(nn.Module):
         mask: Bool[Tensor, "#B L"],
     ) -> Float[Tensor, "B D"]:
         """Return the weighted sum of the real keys; zeros where there is none."""
-        hidden = self.key(keys) + self.product(query[:, None] * keys)  # B L A
-        scores = self.output(torch.relu(hidden + self.query(query)[:, None])).squeeze(-1)  # B L
-        if self.normalisation == "softmax":
-            weights = masked_softmax(scores, mask)
-        else:
-            weights = (scores.sigmoid() if self.normalisation == "sigmoid" else scores) * mask
-        return torch.matmul(weights[:, None], keys).squeeze(1)
+        index = mask.flatten().nonzero().squeeze(-1)
+        offsets = F.pad(mask.sum(-1).cumsum(0), (1, 0))
+        return self.jagged(query, keys.flatten(0, 1), offsets, index)
+
+    def jagged(
+        self,
+        query: Float[Tensor, "B D"],
+        table: Float[Tensor, "N D"],
+        offsets: Int[Tensor, " H1"],
+        index: Int[Tensor, " T"],
+    ) -> Float[Tensor, "B D"]:
+        """Return the same for keys without padding, given as rows of a table."""
+        weights = UnitWeights(
+            self.query.weight,
+            self.query.bias,
+            self.key.weight,
+            self.product.weight,
+            self.output.weight.squeeze(0),
+            self.output.bias,
+        )
+        return target_attention(query, table, offsets, weights, self.normalisation, index)
 
 
 class MultiHeadTargetAttention(nn.Module):

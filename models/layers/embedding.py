@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from models.data.batch import Batch
 from models.data.catalogue import Catalogue, Field
+from models.layers.lookup import distinct, take_rows
 
 INITIAL_SCALE = 0.01
 
@@ -16,7 +17,8 @@ INITIAL_SCALE = 0.01
 class IdEmbedding(nn.Embedding):
     """A table whose row 0 (padding, none) is zero and stays so, and whose row 1 starts at zero.
 
-    Row 1 stands for unknown ids: until training meets some, zero says nothing about them.
+    Row 1 stands for unknown ids: until training meets some, zero says nothing about them. The
+    gradient is sparse: an optimizer step costs what a batch looks up, not what the table holds.
 
     Args:
         size: Number of codes.
@@ -24,7 +26,7 @@ class IdEmbedding(nn.Embedding):
     """
 
     def __init__(self, size: int, dim: int) -> None:
-        super().__init__(max(size, 2), dim, padding_idx=0)
+        super().__init__(max(size, 2), dim, padding_idx=0, sparse=True)
 
     def reset_parameters(self) -> None:
         """Draw the initial weights."""
@@ -87,14 +89,30 @@ class ItemEmbedding(nn.Module):
 
     def sequence(self, items: Int[Tensor, "B L"]) -> Float[Tensor, "B L D"]:
         """Return the same as `forward`, quicker: each distinct item is looked up once."""
-        distinct, position = torch.unique(items, return_inverse=True)
-        return F.embedding(position, self(distinct))
+        table, (position,) = self.rows(items)
+        return take_rows(table, position)
 
     def mean(self, items: Int[Tensor, "B L"], mask: Bool[Tensor, "B L"]) -> Float[Tensor, "B D"]:
         """Return the mean over real positions, zeros without any; no ``B L D`` tensor is made."""
-        distinct, position = torch.unique(items * mask, return_inverse=True)
-        total = F.embedding_bag(position, self(distinct), mode="sum")
+        table, (position,) = self.rows(items * mask)
+        total = F.embedding_bag(position, table, mode="sum")
         return total / mask.sum(-1, keepdim=True).clamp_min(1)
+
+    def rows(
+        self, *codes: Int[Tensor, "..."]
+    ) -> tuple[Float[Tensor, "n D"], tuple[Int[Tensor, "..."], ...]]:
+        """Return the embedding of every distinct item, and the row of each code in that table.
+
+        All that a batch looks up goes in here together, so that each item is looked up, and its
+        gradient applied, once: ``table, (target, history) = items.rows(targets, histories)``, then
+        ``take_rows(table, target)``.
+        """
+        found, position = distinct(
+            torch.cat([part.flatten() for part in codes]), self.ids.num_embeddings
+        )
+        parts = position.split([part.numel() for part in codes])
+        shaped = (part.view_as(of) for part, of in zip(parts, codes, strict=True))
+        return self(found), tuple(shaped)
 
 
 class UserEmbedding(nn.Module):

@@ -8,6 +8,7 @@ from torch import nn
 from models.ctr.base import Stage
 from models.ctr.config import TrainingConfig
 from models.errors import TrainingError
+from models.training.row_updates import RowAdagrad, RowAdamW, summed_rows
 
 _EMBEDDING_TYPES = (nn.Embedding, nn.EmbeddingBag)
 
@@ -31,7 +32,8 @@ def freeze_outside(stage: Stage, model: nn.Module) -> None:
 def make_optimizer(stage: Stage, model: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
     """Return the optimizer of the parameters that require gradients.
 
-    Adam's decay is decoupled (AdamW); AdaGrad adds it to the gradient.
+    Adam's decay is decoupled (AdamW); AdaGrad adds it to the gradient. Of an embedding table only
+    the rows a batch looked up are updated, and only those decay: see `models.training.row_updates`.
     """
     tables = {
         id(parameter)
@@ -49,10 +51,10 @@ def make_optimizer(stage: Stage, model: nn.Module, config: TrainingConfig) -> to
         for (scale, decay), parameters in sorted(groups.items(), key=lambda group: group[0])
     ]
     if config.optimizer == "adagrad":
-        return torch.optim.Adagrad(
+        return RowAdagrad(
             arguments, initial_accumulator_value=config.initial_accumulator, foreach=True
         )
-    return torch.optim.AdamW(arguments, fused=True)
+    return RowAdamW(arguments, fused=True)
 
 
 def learning_rate_scale(stage: Stage, name: str) -> float:
@@ -63,8 +65,22 @@ def learning_rate_scale(stage: Stage, name: str) -> float:
 
 def clip_gradients(parameters: Iterable[nn.Parameter], limit: float | None) -> None:
     """Scale the gradients down to a global norm of ``limit``, if there is one."""
-    if limit is not None:
-        nn.utils.clip_grad_norm_(parameters, limit)
+    if limit is None:
+        return
+    values = []
+    for parameter in parameters:
+        gradient = parameter.grad
+        if gradient is not None and gradient.is_sparse:
+            rows, summed = summed_rows(gradient)
+            parameter.grad = torch.sparse_coo_tensor(
+                rows[None].long(), summed, gradient.shape, check_invariants=False
+            )
+            values.append(summed)
+        elif gradient is not None:
+            values.append(gradient)
+    scale = (limit / (nn.utils.get_total_norm(values) + 1e-6)).clamp(max=1.0)
+    for value in values:
+        value.mul_(scale)
 
 
 def _decay(parameter: nn.Parameter, is_table: bool, config: TrainingConfig) -> float:
