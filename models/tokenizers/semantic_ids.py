@@ -68,6 +68,11 @@ class SemanticIds:
         return [*(f"code_{level}" for level in range(self.levels)), "collision"]
 
     @cached_property
+    def codes(self) -> Int[np.ndarray, "N K1"]:
+        """The K + 1 codes of every item, in the table's order."""
+        return self.table.select(self._code_columns).to_numpy().astype(np.int64)
+
+    @cached_property
     def _codes(self) -> dict[int | str, tuple[int, ...]]:
         rows = self.table.select(self._code_columns).rows()
         return dict(zip(self.table["item_id"].to_list(), rows, strict=True))
