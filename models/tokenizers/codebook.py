@@ -5,13 +5,14 @@ count plus a pseudo-count pulls such a centroid towards zero, which is the mean 
 On held-out MovieLens items it lowers the unexplained variance of 3 × 256 codes from 0.585 to 0.561.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 CHUNK = 16384
+Assign = Callable[[Tensor, Tensor], Tensor]  # residuals, codebook → codes
 
 
 def nearest(values: Float[Tensor, "N D"], codebook: Float[Tensor, "V D"]) -> Int[Tensor, " N"]:
@@ -41,6 +42,7 @@ def fit_codebooks(
     iterations: int,
     generator: torch.Generator,
     start: Float[Tensor, "K V D"] | None = None,
+    assign_last: Assign = nearest,
 ) -> Float[Tensor, "K V D"]:
     """Return one k-means codebook per level, each fitted on the residuals of those before.
 
@@ -51,11 +53,13 @@ def fit_codebooks(
         iterations: Lloyd iterations.
         generator: Picks the first centroids and those of empty clusters.
         start: Codebooks to start from.
+        assign_last: How the residuals of the last level get codes.
     """
     residual, codebooks = latent, []
     for level, pseudo_count in enumerate(shrinkage):
         first = None if start is None else start[level]
-        codebook = _kmeans(residual, codes, pseudo_count, iterations, generator, first)
+        assign = assign_last if level == len(shrinkage) - 1 else nearest
+        codebook = _kmeans(residual, codes, pseudo_count, iterations, generator, first, assign)
         codebooks.append(codebook)
         residual = residual - codebook[nearest(residual, codebook)]
     return torch.stack(codebooks)
@@ -68,10 +72,11 @@ def _kmeans(
     iterations: int,
     generator: torch.Generator,
     start: Float[Tensor, "V D"] | None,
+    assign: Assign,
 ) -> Float[Tensor, "V D"]:
     codebook = _random_rows(values, codes, generator) if start is None else start.clone()
     for remaining in reversed(range(iterations)):
-        assigned = nearest(values, codebook)
+        assigned = assign(values, codebook)
         counts = torch.bincount(assigned, minlength=codes)
         sums = torch.zeros_like(codebook).index_add_(0, assigned, values)
         codebook = sums / (counts + pseudo_count).clamp(min=1).unsqueeze(1)

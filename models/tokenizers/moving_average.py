@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from models.tokenizers.codebook import nearest
+from models.tokenizers.codebook import Assign, nearest
 
 
 class MovingCodebooks:
@@ -19,6 +19,7 @@ class MovingCodebooks:
         dead_below: A code that stands for less than this share of a code's fair part of a batch
             is set to a random residual.
         share: Batch size as a share of all items.
+        assign_last: How the residuals of the last level get codes.
     """
 
     def __init__(
@@ -28,11 +29,13 @@ class MovingCodebooks:
         decay: float,
         dead_below: float,
         share: float,
+        assign_last: Assign = nearest,
     ) -> None:
         self._codebooks = start.clone()
         self._decay, self._dead_below = decay, dead_below
         self._pseudo = torch.tensor(shrinkage).unsqueeze(1) * share  # K 1
         self._counts: Tensor | None = None
+        self._assign = [*([nearest] * (len(start) - 1)), assign_last]
         self._sums = torch.zeros_like(start)
 
     @property
@@ -46,9 +49,9 @@ class MovingCodebooks:
     ) -> Float[Tensor, "B d"]:
         """Return the quantised latents, then move the codebooks towards this batch."""
         residual, assigned, residuals = latent, [], []
-        for codebook in self._codebooks:
+        for codebook, assign in zip(self._codebooks, self._assign, strict=True):
             residuals.append(residual)
-            assigned.append(nearest(residual, codebook))
+            assigned.append(assign(residual, codebook))
             residual = residual - codebook[assigned[-1]]
         if self._counts is None:
             self._start_counts(len(latent))

@@ -15,8 +15,10 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 from torch import Tensor, nn
 
 from models.tokenizers.base import QuantizerSettings, Report, Tokenizer
-from models.tokenizers.codebook import fit_codebooks
+from models.tokenizers.codebook import Assign, fit_codebooks
 from models.tokenizers.moving_average import MovingCodebooks
+from models.tokenizers.sinkhorn import assignment
+from models.tokenizers.straight_through import Gradient, pass_gradient
 
 
 class RQVAESettings(QuantizerSettings):
@@ -35,6 +37,12 @@ class RQVAESettings(QuantizerSettings):
         dead_below: A code that stands for less than this share of a code's fair part of a batch
             is set to a random residual.
         refit_iterations: Lloyd iterations at the end, encoder fixed.
+        gradient: How the decoder's gradient passes the quantiser: ``straight_through`` (TIGER
+            3.1) or ``rotation`` (arXiv:2410.06424).
+        sinkhorn: Above 0, the last level's codes are shared out evenly while fitting, by optimal
+            transport at this temperature; LC-Rec (arXiv:2311.09049) has 0.003. Semantic IDs are
+            the nearest codes in any case.
+        sinkhorn_iterations: Of Sinkhorn and Knopp.
     """
 
     latent_dim: PositiveInt = 96
@@ -47,6 +55,9 @@ class RQVAESettings(QuantizerSettings):
     decay: Annotated[float, Field(gt=0, lt=1)] = 0.95
     dead_below: Annotated[float, Field(ge=0, lt=1)] = 0.02
     refit_iterations: PositiveInt = 5
+    gradient: Gradient = "straight_through"
+    sinkhorn: NonNegativeFloat = 0.0
+    sinkhorn_iterations: PositiveInt = 50
 
 
 class RQVAE(Tokenizer):
@@ -96,6 +107,10 @@ class RQVAE(Tokenizer):
             self._refit(values, generator, self.settings.refit_iterations, start=self.codebooks)
             report({"epoch": self.settings.epochs + 1.0, "fvu": self._fvu(values)})
 
+    @property
+    def _assign_last(self) -> Assign:
+        return assignment(self.settings.sinkhorn, self.settings.sinkhorn_iterations)
+
     @torch.no_grad()
     def _initialise(self, values: Float[Tensor, "N D"]) -> None:
         """Set mean, scale (total variance 1) and the linear maps (principal components)."""
@@ -120,7 +135,9 @@ class RQVAE(Tokenizer):
     ) -> None:
         shrinkage = self.settings.level_shrinkage
         latent = self.encode(values)
-        self.codebooks = fit_codebooks(latent, self.codes, shrinkage, iterations, generator, start)
+        self.codebooks = fit_codebooks(
+            latent, self.codes, shrinkage, iterations, generator, start, self._assign_last
+        )
 
     def _epochs(
         self, values: Float[Tensor, "N D"], generator: torch.Generator
@@ -136,6 +153,7 @@ class RQVAE(Tokenizer):
             settings.decay,
             settings.dead_below,
             batch / len(values),
+            self._assign_last,
         )
         optimizer = torch.optim.AdamW(self.parameters(), settings.learning_rate, weight_decay=0.0)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -158,14 +176,11 @@ class RQVAE(Tokenizer):
     def _loss(
         self, values: Float[Tensor, "B D"], moving: MovingCodebooks, generator: torch.Generator
     ) -> Float[Tensor, ""]:
-        """Return reconstruction error plus β times commitment, in units of the total variance.
-
-        The decoder's gradient passes the quantiser straight through (TIGER 3.1).
-        """
+        """Return reconstruction error plus β times commitment, in units of the total variance."""
         latent = self.encode(values)
         quantised = moving.follow(latent.detach(), generator)
-        straight_through = latent + (quantised - latent).detach()
-        error = (self.decode(straight_through) - values).pow(2).sum(1).mean() / self.scale.pow(2)
+        passed = pass_gradient(latent, quantised, self.settings.gradient)
+        error = (self.decode(passed) - values).pow(2).sum(1).mean() / self.scale.pow(2)
         commitment = (latent - quantised).pow(2).sum(1).mean()
         return error + self.settings.beta * commitment
 

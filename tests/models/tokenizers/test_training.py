@@ -63,6 +63,14 @@ def test_training_starts_from_pca_and_residual_k_means_and_improves_on_it(embedd
     assert summary["held_out/fvu"] < untrained["held_out/fvu"]
 
 
+@pytest.mark.parametrize("options", [{"gradient": "rotation"}, {"sinkhorn": 0.003}])
+def test_the_options_of_the_rqvae_train_as_well(options, embedded, tmp_path):
+    summary = train("rqvae", embedded.values, tmp_path / "a", **options)
+    assert summary["held_out/fvu"] < 0.3
+    plain = train("rqvae", embedded.values, tmp_path / "b")
+    assert summary["held_out/fvu"] != plain["held_out/fvu"]
+
+
 @NAMES
 def test_small_catalogues_get_small_codebooks(name, tmp_path):
     small = make_embedded(60)
