@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import Field
 
 from models.settings import Settings
+from models.tokenizers.gate import TokenizerGate
 
 
 class TokenizerConfig(Settings):
@@ -12,8 +13,10 @@ class TokenizerConfig(Settings):
 
     Attributes:
         tokenizer: A name of `models.tokenizers.registry.TOKENIZERS`.
-        settings: The tokenizer's own settings, see its ``config_type``.
+        settings: The tokenizer's own settings, see its ``settings_type``.
+        gate: When it may replace the tokenizer whose semantic IDs are in use.
     """
 
     tokenizer: str
     settings: dict[str, Any] = Field(default={})
+    gate: TokenizerGate = TokenizerGate()

@@ -63,7 +63,11 @@ def tokenizer_diagnostics(folder: Path) -> dict[str, Any]:
 
     Keys: items, levels, codes, fvu, unique_rate (before the collision code), largest_collision,
     collision_histogram (size of a group of equal codes → number of such groups), and per level
-    utilisation, perplexity and usage (items of each code); churn against the previous IDs, or null.
+    utilisation, perplexity and usage (items of each code); recall_at_10 of the reconstructions;
+    purity: how often two items have one label, in the catalogue, under one first code, under the
+    same first two and so on, or null without labels; churn against the previous IDs as they stand,
+    and churn_matched, after codes are matched, for the first code, the first two and so on, or
+    null; gate: approved and reasons; turned_down: hash of the tokenizer the gate held back.
 
     Raises:
         CorruptArtifactError: the folder holds no diagnostics.

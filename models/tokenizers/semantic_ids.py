@@ -145,15 +145,6 @@ class SemanticIds:
         found = wanted.join(self.table, on="item_id", how="left", maintain_order="left")
         return found.select(pl.col(self._code_columns).fill_null(-1)).to_numpy().astype(np.int64)
 
-    def churn(self, before: "SemanticIds") -> float:
-        """Return the share of the items in both tables whose codes differ."""
-        if before.levels != self.levels:
-            return 1.0
-        old = before.aligned(self.table["item_id"])
-        new = self.table.select(self._code_columns).to_numpy()
-        both = old[:, -1] >= 0
-        return float((old[both] != new[both]).any(axis=1).mean()) if both.any() else 0.0
-
     def require_tokenizer(self, tokenizer_hash: str, wanted_by: str) -> None:
         """Raise `IncompatibleArtifactError` unless the tokenizer of that hash made these IDs."""
         if tokenizer_hash != self.tokenizer_hash:
