@@ -33,10 +33,13 @@ class Output:
         logit: Click logit of each impression.
         intent: Predicted distribution over the similarity levels, where the model has one; a
             single row when the candidates of one request were scored.
+        auxiliary_loss: What the model adds to the click loss in training, weighted; ``None`` from
+            a model without, and in evaluation.
     """
 
     logit: Float[Tensor, " B"]
     intent: Float[Tensor, "R n"] | None = None  # R = B, or 1 for the candidates of one request
+    auxiliary_loss: Float[Tensor, ""] | None = None
 
 
 @dataclass(frozen=True, slots=True)

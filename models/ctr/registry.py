@@ -6,6 +6,9 @@ MODELS = Registry(
     "CTR model",
     {
         "din": "models.ctr.din:DIN",
+        "dien": "models.ctr.dien:DIEN",
+        "dcnv2": "models.ctr.dcnv2:DCNv2",
+        "deepfm": "models.ctr.deepfm:DeepFM",
         "daian": "models.ctr.daian:DAIAN",
     },
     "docs/how-to/add-a-model.md",

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from scipy import sparse
 from torch import Tensor
+from torch.nn.functional import embedding_bag
 
 
 def distinct(codes: Int[Tensor, " T"], size: int) -> tuple[Int[Tensor, " n"], Int[Tensor, " T"]]:
@@ -68,3 +69,36 @@ def take_rows(
     """Return the rows of ``table`` at ``index``, whose gradient costs a tenth of PyTorch's."""
     taken: Tensor = _TakeRows.apply(table, index.flatten())  # pyright: ignore
     return taken.view(*index.shape, table.shape[1])
+
+
+class _MeanRows(torch.autograd.Function):
+    @staticmethod
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, table: Tensor, index: Tensor, offsets: Tensor
+    ) -> Tensor:
+        lengths = offsets.diff()
+        shares = (1.0 / lengths).to(table.dtype).repeat_interleave(lengths)
+        parts = (shares.numpy(), index.numpy(), offsets.numpy())
+        ctx.chosen = sparse.csr_array(parts, shape=(len(lengths), table.shape[0]))
+        return torch.from_numpy(ctx.chosen @ table.detach().numpy())
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        return torch.from_numpy(ctx.chosen.T @ gradients[0].numpy()), None, None
+
+
+def mean_rows(
+    table: Float[Tensor, "N D"], index: Int[Tensor, " T"], offsets: Int[Tensor, " B1"]
+) -> Float[Tensor, "B D"]:
+    """Return the mean of the rows of ``table`` at each of B stretches of ``index``.
+
+    Args:
+        table: The rows.
+        index: Which rows, stretch after stretch.
+        offsets: Where each stretch starts, and the end of the last one; the mean of an empty one
+            is zeros.
+    """
+    if table.device.type != "cpu":
+        return embedding_bag(index, table, offsets[:-1], mode="mean")
+    mean: Tensor = _MeanRows.apply(table, index, offsets)  # pyright: ignore
+    return mean

@@ -1,0 +1,86 @@
+"""DeepFM (Guo et al., IJCAI 2017, arXiv:1703.04247).
+
+Differs: it reads the history too, as the mean of its items; see docs/models/deepfm.md.
+"""
+
+from typing import Literal
+
+from jaxtyping import Float, Int
+from pydantic import Field, PositiveInt
+from torch import Tensor, nn
+
+from models.ctr.base import CTRModel, ModelConfig, Output
+from models.data.batch import Batch
+from models.data.catalogue import Catalogue
+from models.layers.embedding import ItemEmbedding, UserEmbedding
+from models.layers.interaction import pairwise_products
+from models.layers.lookup import mean_rows, take_rows
+from models.layers.mlp import MLP, join
+
+
+class DeepFMConfig(ModelConfig):
+    """Settings of `DeepFM`.
+
+    Attributes:
+        head: Hidden layers of the deep part.
+        history: ``mean`` of the history's items is an input, or ``none`` of it.
+        use_trigger: Whether the trigger item is an input.
+        dropout: Share of the deep part's hidden units dropped in training.
+    """
+
+    head: tuple[PositiveInt, ...] = Field((512, 256, 128), min_length=1)
+    history: Literal["mean", "none"] = "mean"
+    use_trigger: bool = True
+    dropout: float = Field(0.0, ge=0.0, lt=1.0)
+
+
+class _Fields(nn.Module):
+    """Every field of an impression at one width: user, context, target, history, trigger."""
+
+    def __init__(self, config: DeepFMConfig, catalogue: Catalogue, dim: int) -> None:
+        super().__init__()
+        self.settings = config
+        self.items = ItemEmbedding(catalogue, dim)
+        self.user = UserEmbedding(catalogue, dim)
+        items = 1 + (config.history == "mean") + config.use_trigger
+        self.width = self.user.width + items * self.items.width
+
+    def forward(self, batch: Batch, targets: Int[Tensor, " T"]) -> Float[Tensor, "T D"]:
+        """Return the fields' embeddings side by side."""
+        mean = self.settings.history == "mean"
+        histories = batch.jagged
+        read = histories.items if mean else histories.items[:0]
+        table, (target, trigger, history) = self.items.rows(targets, batch.trigger_item, read)
+        parts = [self.user(batch), take_rows(table, target)]
+        if mean:
+            parts.append(mean_rows(table, history, histories.offsets))
+        if self.settings.use_trigger:
+            parts.append(take_rows(table, trigger))
+        return join(*parts)
+
+
+class DeepFM(CTRModel):
+    """A factorization machine and a deep network on the same embeddings, their logits added."""
+
+    config_type = DeepFMConfig
+
+    def __init__(self, config: DeepFMConfig, catalogue: Catalogue) -> None:
+        super().__init__(config, catalogue)
+        self.embedding_dim = config.embedding_dim
+        self.linear = _Fields(config, catalogue, 1)
+        self.fields = _Fields(config, catalogue, config.embedding_dim)
+        self.deep = MLP(self.fields.width, config.head, output=1, dropout=config.dropout)
+
+    def predict(self, batch: Batch, *, true_intent: bool = False) -> Output:
+        """Return the click logits; DeepFM models no intent and ignores ``true_intent``."""
+        return self._score(batch, batch.target_item)
+
+    def score_candidates(self, request: Batch, candidates: Int[Tensor, " C"]) -> Output:
+        """Return the logit of each candidate, the user side embedded once."""
+        return self._score(request, candidates)
+
+    def _score(self, batch: Batch, targets: Int[Tensor, " T"]) -> Output:
+        fields = self.fields(batch, targets)  # T D
+        first = self.linear(batch, targets).sum(-1)  # ⟨w, x⟩ of Eq. 2
+        second = pairwise_products(fields.unflatten(-1, (-1, self.embedding_dim)))
+        return Output(first + second + self.deep(fields).squeeze(-1))  # Eq. 1

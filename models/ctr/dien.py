@@ -1,0 +1,131 @@
+"""DIEN, Deep Interest Evolution Network (Zhou et al., AAAI 2019, arXiv:1809.03672).
+
+Differs: ReLU for Dice in the head, and the trigger item is one more input; see docs/models/dien.md.
+"""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from pydantic import Field, NonNegativeFloat, PositiveInt
+from torch import Tensor, nn
+
+from models.ctr.base import CTRModel, ModelConfig, Output
+from models.data.batch import Batch
+from models.data.catalogue import Catalogue
+from models.layers.embedding import ItemEmbedding, UserEmbedding
+from models.layers.lookup import take_rows
+from models.layers.mlp import MLP, join
+from models.layers.recurrent import GRU, StepLayout
+
+
+class DIENConfig(ModelConfig):
+    """Settings of `DIEN`.
+
+    Attributes:
+        head: Hidden layers of the head.
+        auxiliary_weight: Weight α in ``L_target + α · L_aux``; 0 leaves the auxiliary loss out.
+        use_trigger: Whether the trigger item is an input.
+        dropout: Share of the head's hidden units dropped in training.
+    """
+
+    head: tuple[PositiveInt, ...] = (512, 256, 128)
+    auxiliary_weight: NonNegativeFloat = 1.0
+    use_trigger: bool = True
+    dropout: float = Field(0.0, ge=0.0, lt=1.0)
+
+
+class DIEN(CTRModel):
+    """A GRU extracts the interest behind each behaviour, an AUGRU follows the target's through."""
+
+    config_type = DIENConfig
+
+    def __init__(self, config: DIENConfig, catalogue: Catalogue) -> None:
+        super().__init__(config, catalogue)
+        self.settings = config
+        self.items = ItemEmbedding(catalogue, config.embedding_dim)
+        self.user = UserEmbedding(catalogue, config.embedding_dim)
+        width = self.items.width
+        self.extractor = GRU(width, width)
+        self.relevance = nn.Linear(width, width, bias=False)  # W of the attention
+        self.evolution = GRU(width, width)
+        inputs = self.user.width + (3 if config.use_trigger else 2) * width
+        self.head = MLP(inputs, config.head, output=1, dropout=config.dropout)
+
+    def predict(self, batch: Batch, *, true_intent: bool = False) -> Output:
+        """Return the click logits, and in training the weighted auxiliary loss.
+
+        DIEN models no intent and ignores ``true_intent``.
+        """
+        return self._score(batch, batch.target_item)
+
+    def score_candidates(self, request: Batch, candidates: Int[Tensor, " C"]) -> Output:
+        """Return the logit of each candidate, the interests extracted once."""
+        return self._score(request, candidates)
+
+    def _score(self, batch: Batch, targets: Int[Tensor, " T"]) -> Output:
+        histories = batch.jagged
+        layout = StepLayout.of(histories.offsets)
+        codes = histories.items[layout.index]
+        table, (target_row, trigger_row, behaviour_row) = self.items.rows(
+            targets, batch.trigger_item, codes
+        )
+        behaviours = take_rows(table, behaviour_row)  # E D, step by step
+        interests = self.extractor(behaviours, layout)  # E D
+        auxiliary = None
+        if self.training and self.settings.auxiliary_weight:
+            loss = auxiliary_loss(interests, behaviours, codes, layout.alive)
+            auxiliary = self.settings.auxiliary_weight * loss
+        target = take_rows(table, target_row)  # T D
+        if batch.size == 1:
+            layout = layout.repeated(len(targets))
+            interests = interests.repeat_interleave(len(targets), dim=0)
+        final = self._evolve(interests, target, layout)
+        parts = [self.user(batch), target, final]
+        if self.settings.use_trigger:
+            parts.append(take_rows(table, trigger_row))
+        return Output(self.head(join(*parts)).squeeze(-1), auxiliary_loss=auxiliary)
+
+    def _evolve(
+        self, interests: Float[Tensor, "E D"], target: Float[Tensor, "T D"], layout: StepLayout
+    ) -> Float[Tensor, "T D"]:
+        """Return the last state of the interest in the target.
+
+        ``a_t = softmax_t(h_t W e_a)``, and the AUGRU on the interests under these weights.
+        """
+        asked = take_rows(self.relevance(target), layout.rows)  # E D
+        scores = layout.grid((interests * asked).sum(-1), torch.finfo(interests.dtype).min)
+        attention = torch.softmax(scores, dim=0)[layout.mask]  # E
+        return layout.last(self.evolution(interests, layout, attention))
+
+
+def auxiliary_loss(
+    interests: Float[Tensor, "E D"],
+    behaviours: Float[Tensor, "E D"],
+    codes: Int[Tensor, " E"],
+    alive: tuple[int, ...],
+) -> Float[Tensor, ""]:
+    """Return how badly interests tell the next behaviour from another one.
+
+    ``L_aux = -log σ(h_t · e_{t+1}) - log(1 - σ(h_t · ê_{t+1}))``, the mean over
+    all steps that have a next one. Negatives ê are behaviours drawn from the batch, so an item is
+    drawn as often as it is liked, as in the authors' code; where the one drawn is the next
+    behaviour itself, it is left out. It draws from torch's generator, which the trainer seeds.
+
+    Args:
+        interests: State of the extractor after every behaviour, step by step.
+        behaviours: Embedding of every behaviour.
+        codes: Item of every behaviour.
+        alive: Rows that have a behaviour at each step.
+    """
+    if len(alive) < 2:
+        return interests.sum() * 0.0
+    starts = torch.tensor((0, *alive)).cumsum(0).tolist()
+    now = torch.cat(
+        [interests[start : start + later] for start, later in zip(starts, alive[1:], strict=False)]
+    )
+    following = behaviours[alive[0] :]
+    drawn = torch.randint(len(codes), (len(following),), device=codes.device)
+    other = codes[drawn] != codes[alive[0] :]
+    positive = F.softplus(-(now * following).sum(-1))
+    negative = F.softplus((now * take_rows(behaviours, drawn)).sum(-1)) * other
+    return (positive + negative).mean()
