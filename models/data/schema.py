@@ -52,6 +52,22 @@ _EXACT: Mapping[Kind, tuple[DataTypeClass, ...]] = {
 }
 
 
+class DirtyCount(Settings):
+    """How many rows of a table were left out for one reason.
+
+    Attributes:
+        table: The canonical table.
+        column: The column at fault, as the file names it; "" where the whole line is.
+        reason: What is wrong with it: "is no number".
+        rows: How many rows.
+    """
+
+    table: str
+    column: str
+    reason: str
+    rows: int
+
+
 class DatasetSpec(Settings):
     """What the columns of a data set's tables mean; stored as ``dataset.json`` beside them.
 
@@ -66,6 +82,7 @@ class DatasetSpec(Settings):
         images_root: Folder the image paths start from; a relative one starts at the project root.
         known_intent: True for simulated data, whose users' true intent is known.
         facts: Counts the adapter took, such as rows read and rows dropped, by reason.
+        dirty_rows: Rows that could not be used and were left out.
     """
 
     name: str
@@ -78,6 +95,7 @@ class DatasetSpec(Settings):
     images_root: str | None = None
     known_intent: bool = False
     facts: dict[str, Fact] = Field(default_factory=dict)
+    dirty_rows: tuple[DirtyCount, ...] = ()
 
 
 def expected_columns(table: TableName, spec: DatasetSpec) -> dict[str, Kind]:

@@ -5,7 +5,7 @@ behaviours in passes, so that they may be larger than memory.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -18,6 +18,7 @@ from models.files import write_text
 
 F = TypeVar("F", pl.DataFrame, pl.LazyFrame)
 SPEC_FILE = "dataset.json"
+DIRTY_FILE = "dirty_rows.parquet"
 ROW_GROUP = 250_000
 """Rows of a row group in the files: what a reader holds of a column at a time."""
 
@@ -32,6 +33,8 @@ class Tables:
         users: One row a user: ``user_id`` and categorical columns.
         impressions: One row a shown item: who, what, when (UTC seconds), clicked or not, trigger.
         behaviours: One row a positive event; these make the histories.
+        dirty_rows: Some of the rows that could not be used, one row each: table, file, row, column,
+            value, reason. ``spec.dirty_rows`` counts all of them.
     """
 
     spec: DatasetSpec
@@ -39,6 +42,7 @@ class Tables:
     users: pl.DataFrame
     impressions: pl.DataFrame
     behaviours: pl.DataFrame
+    dirty_rows: pl.DataFrame = field(default_factory=pl.DataFrame)
 
     def table(self, name: TableName) -> pl.DataFrame:
         """Return the table called ``name``."""
@@ -56,7 +60,12 @@ class Tables:
     def scan(self) -> "TableScan":
         """Return the same data set in the form of a scan."""
         return TableScan(
-            self.spec, self.items, self.users, self.impressions.lazy(), self.behaviours.lazy()
+            self.spec,
+            self.items,
+            self.users,
+            self.impressions.lazy(),
+            self.behaviours.lazy(),
+            self.dirty_rows,
         )
 
 
@@ -70,6 +79,9 @@ class TableScan:
         users: As in `Tables`.
         impressions: As in `Tables`; a query whose rows come in the same order in every pass.
         behaviours: As in `Tables`; likewise.
+        dirty_rows: As in `Tables`.
+        keep: What the queries need to live as long as the scan, such as a temporary folder: hold
+            the scan as long as you use its queries.
     """
 
     spec: DatasetSpec
@@ -77,6 +89,8 @@ class TableScan:
     users: pl.DataFrame
     impressions: pl.LazyFrame
     behaviours: pl.LazyFrame
+    dirty_rows: pl.DataFrame = field(default_factory=pl.DataFrame)
+    keep: object = field(default=None, compare=False, repr=False)
 
     def lazy(self, name: TableName) -> pl.LazyFrame:
         """Return the table called ``name`` as a query."""
@@ -90,7 +104,12 @@ class TableScan:
     def collect(self) -> Tables:
         """Return the data set with all its rows in memory."""
         return Tables(
-            self.spec, self.items, self.users, self.impressions.collect(), self.behaviours.collect()
+            self.spec,
+            self.items,
+            self.users,
+            self.impressions.collect(engine="streaming"),
+            self.behaviours.collect(engine="streaming"),
+            self.dirty_rows,
         )
 
 
@@ -121,6 +140,8 @@ def write_tables(tables: Tables | TableScan, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name in TABLES:
         tables.lazy(name).sink_parquet(_file(folder, name), row_group_size=ROW_GROUP)
+    if not tables.dirty_rows.is_empty():
+        tables.dirty_rows.write_parquet(folder / DIRTY_FILE)
     write_text(folder / SPEC_FILE, tables.spec.model_dump_json(indent=2) + "\n")
 
 
@@ -133,7 +154,11 @@ def read_tables(folder: Path) -> Tables:
         SchemaError: a column is missing or has a wrong type.
     """
     spec = _read_spec(folder / SPEC_FILE)
-    tables = Tables(spec, **{name: _open(folder, name, pl.read_parquet) for name in TABLES})
+    tables = Tables(
+        spec,
+        **{name: _open(folder, name, pl.read_parquet) for name in TABLES},
+        dirty_rows=_dirty_rows(folder),
+    )
     check_schema(tables)
     return tables
 
@@ -152,6 +177,7 @@ def scan_tables(folder: Path) -> TableScan:
         users=_open(folder, "users", pl.read_parquet),
         impressions=_open(folder, "impressions", _scan_parquet),
         behaviours=_open(folder, "behaviours", _scan_parquet),
+        dirty_rows=_dirty_rows(folder),
     )
     check_schema(tables)
     return tables
@@ -188,6 +214,11 @@ def _open(folder: Path, name: TableName, read: Callable[[Path], F]) -> F:
             where=str(path),
             do="Run the ingest step again, or bring the run's files back: intentflow checkout RUN",
         ) from None
+
+
+def _dirty_rows(folder: Path) -> pl.DataFrame:
+    path = folder / DIRTY_FILE
+    return pl.read_parquet(path) if path.is_file() else pl.DataFrame()
 
 
 def _scan_parquet(path: Path) -> pl.LazyFrame:

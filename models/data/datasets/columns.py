@@ -1,134 +1,176 @@
-"""Turns columns as users have them into canonical ones; the first wrong row is named."""
+"""How columns as users have them become canonical ones: ids, times, labels, features."""
 
 import datetime as dt
 from collections.abc import Sequence
 
 import polars as pl
 
+from models.data.datasets.conversions import Conversion, Converter, Fault, typed
 from models.data.datasets.generic_settings import LabelRule, LabelValue, TimeUnit
-from models.data.datasets.rawfiles import bad_value, convert
 from models.errors import SchemaError
 
 EARLIEST_S = int(dt.datetime(1990, 1, 1, tzinfo=dt.UTC).timestamp())
 LATEST_S = int(dt.datetime(2100, 1, 1, tzinfo=dt.UTC).timestamp())
+WHOLE_NUMBER = r"^(0|-?[1-9]\d{0,17})$"
+"""Text that stays what it is when it is read as a number and written again."""
+
 _PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000}
 _TRUTH = {"1": 1, "0": 0, "1.0": 1, "0.0": 0, "true": 1, "false": 0}
+_DATE = r"(\d{4}[-/]\d\d[-/]\d\d)"
+_CLOCK = r"(\d\d:\d\d(?::\d\d)?)"
+_ISO = rf"^{_DATE}(?:[T ]{_CLOCK}(?:[.,]\d+)?\s*(?:[Zz]|[+-]\d\d:?(?:\d\d)?)?)?$"
+_ZONE = r":\d\d(?:[.,]\d+)?\s*([+-])(\d\d):?(\d\d)?$"
 
 
-def timestamps(column: pl.Series, unit: TimeUnit, where: str) -> pl.Series:
-    """Return times as whole UTC seconds.
+def timestamps(unit: TimeUnit) -> Converter:
+    """Return the reading of times as whole UTC seconds; outside 1990 … 2099 is another unit."""
 
-    Raises:
-        SchemaError: a value is no time, or lies outside 1990 … 2099 and so is of another unit.
-    """
-    if column.dtype.is_temporal():
-        return _required(column.cast(pl.Datetime("us")).dt.epoch("s"), column, where)
-    if unit == "iso":
-        return _from_iso(column, where)
-    moments = convert(column, pl.Float64, where)
-    wrong = ~(moments / _PER_SECOND[unit]).is_between(EARLIEST_S, LATEST_S, closed="left")
-    if wrong.any():
-        value = float(moments[wrong.arg_max() or 0])
-        raise bad_value(
-            column,
-            wrong,
-            f"is no time between 1990 and 2100 in {unit}{_likely_unit(value)}",
-            where,
-            allowed=f"{EARLIEST_S * _PER_SECOND[unit]} to {LATEST_S * _PER_SECOND[unit]}",
+    def conversion(column: str, dtype: pl.DataType, where: str) -> Conversion:
+        cell = pl.col(column)
+        if dtype.is_temporal():
+            value = cell.cast(pl.Datetime("us")).dt.epoch("s")
+            return Conversion(value, (Fault(value.is_null(), "is no time", "a time"),))
+        if unit == "iso":
+            return _iso(cell)
+        moment = typed(cell, dtype, pl.Float64)
+        per_second = _PER_SECOND[unit]
+        inside = (moment.value / per_second).is_between(EARLIEST_S, LATEST_S, closed="left")
+        wrong = Fault(
+            ~inside.fill_null(True),
+            f"is no time between 1990 and 2100 in {unit}",
+            f"{EARLIEST_S * per_second} to {LATEST_S * per_second}",
+            _likely_unit,
         )
-    whole = column if column.dtype.is_integer() else moments.floor()
-    return whole.cast(pl.Int64) // _PER_SECOND[unit]
+        whole = cell if dtype.is_integer() else moment.value.floor()
+        value = whole.cast(pl.Int64, strict=False) // per_second
+        return Conversion(value, (*moment.faults, wrong))
+
+    return conversion
 
 
-def labels(column: pl.Series, rule: LabelRule, where: str) -> pl.Series:
-    """Return 1, 0, or null for a row to drop.
+def labels(rule: LabelRule) -> Converter:
+    """Return the reading of labels as 1, 0, or null for a row to drop."""
 
-    Raises:
-        SchemaError: a value is empty, or is none of those that the rule names.
-    """
-    if rule.above is not None:
-        score = convert(column, pl.Float64, where)
-        zero = score <= rule.above if rule.below is None else score < rule.below
-        return _choose(score > rule.above, zero)
-    text = convert(column.cast(pl.String), pl.String, where)
-    if rule.positive is not None:
-        one = text.is_in(_texts(rule.positive))
-        return _choose(one, ~one if rule.negative is None else text.is_in(_texts(rule.negative)))
-    found = text.str.to_lowercase().replace_strict(_TRUTH, default=None, return_dtype=pl.Int8)
-    if found.null_count():
-        raise bad_value(
-            column, found.is_null(), "is no label", where, allowed="0, 1, true, false; or set label"
+    def conversion(column: str, dtype: pl.DataType, where: str) -> Conversion:
+        if rule.above is not None:
+            score = typed(pl.col(column), dtype, pl.Float64)
+            below = rule.above if rule.below is None else rule.below
+            zero = score.value <= below if rule.below is None else score.value < below
+            return Conversion(_choose(score.value > rule.above, zero), score.faults)
+        text = typed(pl.col(column).cast(pl.String), pl.String, pl.String)
+        if rule.positive is not None:
+            one = text.value.is_in(_texts(rule.positive))
+            negative = rule.negative
+            zero = ~one if negative is None else text.value.is_in(_texts(negative))
+            return Conversion(_choose(one, zero), text.faults)
+        found = text.value.str.to_lowercase().replace_strict(
+            _TRUTH, default=None, return_dtype=pl.Int8
         )
-    return found
+        unknown = Fault(found.is_null(), "is no label", "0, 1, true, false; or set label")
+        return Conversion(found, (*text.faults, unknown))
+
+    return conversion
 
 
-def numbers(column: pl.Series, where: str) -> pl.Series:
-    """Return a numeric feature; empty is missing, but NaN and infinity are mistakes.
+def numbers(column: str, dtype: pl.DataType, where: str) -> Conversion:
+    """Return the reading of a feature; empty is missing, but NaN and infinity are mistakes."""
+    read = typed(pl.col(column), dtype, pl.Float64, required=False)
+    finite = read.value.is_finite().fill_null(True)
+    wrong = Fault(~finite, "is no finite number", "a number, or an empty cell")
+    return Conversion(read.value, (*read.faults, wrong))
+
+
+def ids(column: str, dtype: pl.DataType, where: str) -> Conversion:
+    """Return the reading of ids: Int64 where the file has a number type, text otherwise.
 
     Raises:
-        SchemaError: naming the first row that holds no finite number.
+        SchemaError: the column's type cannot hold ids.
     """
-    values = convert(column, pl.Float64, where, required=False)
-    wrong = ~values.is_finite().fill_null(True)
-    if wrong.any():
-        raise bad_value(
-            column, wrong, "is no finite number", where, allowed="a number, or an empty cell"
+    return _ids(column, dtype, where, required=True)
+
+
+def optional_ids(column: str, dtype: pl.DataType, where: str) -> Conversion:
+    """Return the reading of ids that a row may lack.
+
+    Raises:
+        SchemaError: the column's type cannot hold ids.
+    """
+    return _ids(column, dtype, where, required=False)
+
+
+def whole_numbers(column: str, dtype: pl.DataType, where: str) -> Conversion:
+    """Return the reading of a whole number in every row."""
+    return typed(pl.col(column), dtype, pl.Int64)
+
+
+def texts(column: str, dtype: pl.DataType, where: str) -> Conversion:
+    """Return the reading of text, null where there is none.
+
+    Raises:
+        SchemaError: the column's type is none of text.
+    """
+    if dtype.is_nested() or dtype == pl.Binary:
+        raise SchemaError(
+            f"Column {column!r} has type {dtype}.",
+            where=f"{where}, column {column}",
+            allowed="text",
+            do="Map another column.",
         )
-    return values
+    return Conversion(pl.col(column).cast(pl.String).str.strip_chars())
 
 
-def ids(column: pl.Series, where: str, *, required: bool = True) -> pl.Series:
-    """Return ids as Int64 where the file has an integer type, and as text otherwise.
+def filled_texts(column: str, dtype: pl.DataType, where: str) -> Conversion:
+    """Return the reading of text, "" where there is none.
 
     Raises:
-        SchemaError: an id is missing, or the column's type cannot hold ids.
+        SchemaError: the column's type is none of text.
     """
-    if column.dtype.is_integer():
-        return convert(column, pl.Int64, where, required=required)
-    if column.dtype in (pl.String, pl.Categorical, pl.Null):
-        return convert(column.cast(pl.String), pl.String, where, required=required)
-    if column.dtype.is_float():
-        return convert(column, pl.Int64, where, required=required)
+    return Conversion(texts(column, dtype, where).value.fill_null(""))
+
+
+def categories(column: str, dtype: pl.DataType, where: str) -> Conversion:
+    """Return the reading of a category: whole numbers and truth values as they are, else text.
+
+    Raises:
+        SchemaError: the column's type is none of a category.
+    """
+    if dtype.is_integer() or dtype == pl.Boolean:
+        return Conversion(pl.col(column))
+    return texts(column, dtype, where)
+
+
+def _ids(column: str, dtype: pl.DataType, where: str, *, required: bool) -> Conversion:
+    if dtype.is_integer() or dtype.is_float():
+        return typed(pl.col(column), dtype, pl.Int64, required=required)
+    if dtype in (pl.String, pl.Categorical, pl.Null):
+        return typed(pl.col(column).cast(pl.String), pl.String, pl.String, required=required)
     raise SchemaError(
-        f"Column {column.name!r} has type {column.dtype}, which cannot hold ids.",
-        where=f"{where}, column {column.name}",
+        f"Column {column!r} has type {dtype}, which cannot hold ids.",
+        where=f"{where}, column {column}",
         allowed="whole numbers or text",
         do="Map another column, or export this one as text.",
     )
 
 
-def are_whole(columns: Sequence[pl.Series]) -> bool:
-    """Tell whether all ids in ``columns`` are whole numbers that keep their text as numbers."""
-    return all(
-        column.dtype.is_integer()
-        or bool(column.drop_nulls().str.contains(r"^(0|-?[1-9]\d{0,17})$").all())
-        for column in columns
-    )
+def _iso(cell: pl.Expr) -> Conversion:
+    """Return the reading of ISO 8601 times, each by itself: the forms may change within a file."""
+    text = typed(cell.cast(pl.String), pl.String, pl.String)
+    fits = pl.when(text.value.str.contains(_ISO)).then(text.value)
+    date = fits.str.slice(0, 10).str.replace_all("/", "-", literal=True)
+    clock = fits.str.extract(_CLOCK).fill_null("00:00")
+    clock = pl.when(clock.str.len_bytes() == 5).then(clock + ":00").otherwise(clock)
+    local = (date + " " + clock).str.to_datetime("%Y-%m-%d %H:%M:%S", time_unit="us", strict=False)
+    hours, minutes = (fits.str.extract(_ZONE, i).cast(pl.Int64).fill_null(0) for i in (2, 3))
+    ahead = hours * 3600 + minutes * 60
+    ahead = pl.when(fits.str.extract(_ZONE, 1) == "-").then(-ahead).otherwise(ahead)
+    value = local.dt.epoch("s") - ahead
+    wrong = Fault(value.is_null(), "is no ISO 8601 time", "such as 2024-05-01T12:00:00Z")
+    return Conversion(value, (*text.faults, wrong))
 
 
-def _required(values: pl.Series, column: pl.Series, where: str) -> pl.Series:
-    if values.null_count():
-        raise bad_value(column, values.is_null(), "is no time", where, allowed="a time")
-    return values
-
-
-def _from_iso(column: pl.Series, where: str) -> pl.Series:
-    text = convert(column.cast(pl.String), pl.String, where)
-    try:
-        parsed = text.str.to_datetime(time_unit="us", time_zone="UTC", strict=False)
-    except pl.exceptions.ComputeError:  # not even the first value looks like a time
-        parsed = pl.Series(column.name, [None] * len(column), dtype=pl.Datetime("us", "UTC"))
-    bad = parsed.is_null()
-    if bad.any():
-        raise bad_value(
-            column, bad, "is no ISO 8601 time", where, allowed="such as 2024-05-01T12:00:00Z"
-        )
-    return parsed.dt.epoch("s")
-
-
-def _likely_unit(value: float) -> str:
+def _likely_unit(value: object) -> str:
     for unit, scale in _PER_SECOND.items():
-        if EARLIEST_S <= value / scale < LATEST_S:
+        if EARLIEST_S <= float(str(value)) / scale < LATEST_S:
             return f"; it looks like {unit}: set time_unit: {unit}"
     return ""
 
@@ -137,7 +179,5 @@ def _texts(values: Sequence[LabelValue]) -> list[str]:
     return [str(value).lower() if isinstance(value, bool) else str(value) for value in values]
 
 
-def _choose(one: pl.Series, zero: pl.Series) -> pl.Series:
-    frame = pl.DataFrame({"one": one, "zero": zero})
-    choice = pl.when("one").then(1).when("zero").then(0).otherwise(None).cast(pl.Int8)
-    return frame.select(choice.alias("label")).to_series()
+def _choose(one: pl.Expr, zero: pl.Expr) -> pl.Expr:
+    return pl.when(one).then(1).when(zero).then(0).otherwise(None).cast(pl.Int8)

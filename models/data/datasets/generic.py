@@ -1,34 +1,43 @@
-"""The user's own CSV or parquet files, mapped to canonical tables by one configuration file."""
+"""The user's own CSV, JSON or parquet files, mapped to canonical tables by one configuration."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
 
-from models.data.datasets import columns as convert_columns
+from models.data.datasets import columns as read_as
+from models.data.datasets.conversions import Converter
+from models.data.datasets.dirty_rows import Tally
+from models.data.datasets.formats import Format
 from models.data.datasets.generic_settings import (
     BehaviourTable,
     EventTable,
     GenericSettings,
-    ImpressionTable,
     SourceTable,
 )
-from models.data.datasets.keys import Checked, check_unique, drop_or_refuse, unify_ids
-from models.data.datasets.rawfiles import convert, read_table
-from models.data.schema import DatasetSpec, Fact, TableName, missing_column
-from models.data.tables import Tables
-from models.errors import MissingDataError, SchemaError
+from models.data.datasets.keys import PLACE, Checked, check_unique, drop_or_refuse, unify_ids
+from models.data.datasets.staging import Column, Scratch, Source, stage
+from models.data.schema import DatasetSpec, DirtyCount, Fact, TableName
+from models.data.tables import Tables, TableScan
+from models.errors import MissingDataError
 
-Converter = Callable[[pl.Series, str], pl.Series]
+_UNPACKED = 4  # times the size of a packed file, roughly
+_OPTIONAL = {"impression_id", "request_id", "trigger_item_id", "kind"}
 
 
 @dataclass(frozen=True)
-class _Column:
-    """A column to read: how, and whether the files may lack it."""
+class _Found:
+    """The tables as read, and what was counted on the way."""
 
-    convert: Converter
-    optional: bool = False
+    tables: dict[str, Checked]
+    tallies: tuple[Tally, ...]
+
+    def facts(self) -> dict[str, Fact]:
+        facts: dict[str, Fact] = {f"{tally.table}_read": tally.read for tally in self.tallies}
+        for tally in self.tallies:
+            facts |= tally.facts()
+        return facts
 
 
 class Generic:
@@ -37,8 +46,8 @@ class Generic:
     settings_type = GenericSettings
 
     @staticmethod
-    def load(settings: GenericSettings, root: Path) -> Tables:
-        """Return the tables of the files that ``settings`` names.
+    def load(settings: GenericSettings, root: Path) -> Tables | TableScan:
+        """Return the tables of the files that ``settings`` names; a scan where they are large.
 
         Raises:
             MissingDataError: the folder or a file is not there.
@@ -53,87 +62,83 @@ class Generic:
                 where=str(folder),
                 do="Correct settings.path in the data set's configuration.",
             )
-        items = _read("items", settings.items, _item_columns(settings), folder)
-        impressions = _read("impressions", settings.impressions, _shown(settings), folder)
-        read = {"items": items, "impressions": _with_impression_id(impressions)}
-        if settings.users is not None:
-            read["users"] = _read("users", settings.users, _user_columns(settings), folder)
-        if settings.behaviours is not None:
-            read["behaviours"] = _read(
-                "behaviours", settings.behaviours, _events(settings.behaviours), folder
-            )
-        return _assemble(unify_ids(read, settings.ids), settings)
+        sources = _sources(settings, folder)
+        scratch = Scratch(in_memory=_size_mb(sources) <= settings.max_in_memory_mb)
+        staged = [stage(source, settings.dirty_rows, scratch) for source in sources]
+        read = {table.name: table for table, _ in staged}
+        read["impressions"] = _with_impression_id(read["impressions"])
+        found = _Found(unify_ids(read, settings.ids), tuple(tally for _, tally in staged))
+        scan = replace(_assemble(found, settings), keep=scratch)
+        return scan.collect() if scratch.in_memory else scan
 
 
-def _item_columns(settings: GenericSettings) -> dict[str, _Column]:
-    columns = {"item_id": _Column(convert_columns.ids)}
-    columns |= dict.fromkeys(settings.item_text, _Column(_text))
-    columns |= dict.fromkeys(settings.item_fields, _Column(_category))
-    columns |= dict.fromkeys(settings.item_numeric, _Column(convert_columns.numbers))
+def _sources(settings: GenericSettings, folder: Path) -> list[Source]:
+    """Return what to read, and how."""
+    given: dict[TableName, tuple[SourceTable | None, dict[str, Converter]]] = {
+        "items": (settings.items, _item_columns(settings)),
+        "impressions": (settings.impressions, _shown(settings)),
+        "users": (settings.users, _user_columns(settings)),
+        "behaviours": (settings.behaviours, _events(settings.behaviours)),
+    }
+    return [
+        Source(
+            name,
+            tuple(_files(table, folder)),
+            _columns(table, how),
+            table.separator,
+            table.quoted,
+            folder,
+        )
+        for name, (table, how) in given.items()
+        if table is not None
+    ]
+
+
+def _columns(table: SourceTable, how: Mapping[str, Converter]) -> dict[str, Column]:
+    return {
+        name: Column(converter, table.columns.get(name, name), optional=name in _OPTIONAL)
+        for name, converter in how.items()
+    }
+
+
+def _item_columns(settings: GenericSettings) -> dict[str, Converter]:
+    columns: dict[str, Converter] = {"item_id": read_as.ids}
+    columns |= dict.fromkeys(settings.item_text, read_as.filled_texts)
+    columns |= dict.fromkeys(settings.item_fields, read_as.categories)
+    columns |= dict.fromkeys(settings.item_numeric, read_as.numbers)
     if settings.images_root is not None:
-        columns["image_path"] = _Column(_path)
+        columns["image_path"] = read_as.texts
     return columns
 
 
-def _user_columns(settings: GenericSettings) -> dict[str, _Column]:
-    columns = {"user_id": _Column(convert_columns.ids)}
-    return columns | dict.fromkeys(settings.user_fields, _Column(_category))
+def _user_columns(settings: GenericSettings) -> dict[str, Converter]:
+    columns: dict[str, Converter] = {"user_id": read_as.ids}
+    return columns | dict.fromkeys(settings.user_fields, read_as.categories)
 
 
-def _events(table: EventTable) -> dict[str, _Column]:
-    columns = {
-        "user_id": _Column(convert_columns.ids),
-        "item_id": _Column(convert_columns.ids),
-        "timestamp": _Column(
-            lambda column, where: convert_columns.timestamps(column, table.time_unit, where)
-        ),
+def _events(table: EventTable | None) -> dict[str, Converter]:
+    if table is None:
+        return {}
+    columns: dict[str, Converter] = {
+        "user_id": read_as.ids,
+        "item_id": read_as.ids,
+        "timestamp": read_as.timestamps(table.time_unit),
     }
     if isinstance(table, BehaviourTable) and table.kind is None:
-        columns["kind"] = _Column(_path, optional=True)
+        columns["kind"] = read_as.texts
     return columns
 
 
-def _shown(settings: GenericSettings) -> dict[str, _Column]:
-    table: ImpressionTable = settings.impressions
-    columns = _events(table)
+def _shown(settings: GenericSettings) -> dict[str, Converter]:
+    columns = _events(settings.impressions)
     columns |= {
-        "impression_id": _Column(_whole, optional=True),
-        "request_id": _Column(_optional_ids, optional=True),
-        "trigger_item_id": _Column(_optional_ids, optional=True),
+        "impression_id": read_as.whole_numbers,
+        "request_id": read_as.optional_ids,
+        "trigger_item_id": read_as.optional_ids,
     }
-    if not table.label.always:
-        columns["label"] = _Column(
-            lambda column, where: convert_columns.labels(column, table.label, where)
-        )
-    return columns | dict.fromkeys(settings.context_fields, _Column(_category))
-
-
-def _read(
-    name: TableName, source: SourceTable, columns: dict[str, _Column], folder: Path
-) -> Checked:
-    """Return the table ``name`` of all its files, each value converted where it is read."""
-    frames, files = [], []
-    for path in _files(source, folder):
-        raw = read_table(path, separator=source.separator)
-        converted = []
-        for column, how in columns.items():
-            given = source.columns.get(column, column)
-            if given in raw.columns:
-                converted.append(how.convert(raw[given], str(path)).alias(column))
-            elif not how.optional or column in source.columns:
-                raise missing_column(given, raw.columns, f"{path} (for {name}.{column})")
-        frames.append(pl.DataFrame(converted))
-        files.append((str(path), raw.height))
-    try:
-        frame = pl.concat(frames, how="diagonal_relaxed")
-    except pl.exceptions.PolarsError as error:
-        raise SchemaError(
-            f"The files of table {name!r} have columns of different types: {error}",
-            where=", ".join(file for file, _ in files),
-            allowed="one type for a column in all files of a table",
-            do="Export the files alike.",
-        ) from None
-    return Checked(name, frame, tuple(files))
+    if not settings.impressions.label.always:
+        columns["label"] = read_as.labels(settings.impressions.label)
+    return columns | dict.fromkeys(settings.context_fields, read_as.categories)
 
 
 def _files(source: SourceTable, folder: Path) -> list[Path]:
@@ -150,60 +155,81 @@ def _files(source: SourceTable, folder: Path) -> list[Path]:
     return files
 
 
+def _size_mb(sources: list[Source]) -> float:
+    """Return about how large the files are once unpacked."""
+    sizes = [
+        path.stat().st_size * (_UNPACKED if Format.of(path).packing else 1)
+        for source in sources
+        for path in source.files
+        if path.is_file()
+    ]
+    return sum(sizes) / 1e6
+
+
 def _with_impression_id(impressions: Checked) -> Checked:
     """Number impressions by their rows where the files do not."""
-    if "impression_id" in impressions.frame.columns:
+    if "impression_id" in impressions.columns():
+        check_unique(impressions, "impression_id")
         return impressions
-    numbered = impressions.frame.with_columns(
-        pl.int_range(pl.len(), dtype=pl.Int64).alias("impression_id")
-    )
-    return replace(impressions, frame=numbered)
+    numbered = impressions.rows.with_row_index("impression_id")
+    return replace(impressions, rows=numbered.with_columns(pl.col("impression_id").cast(pl.Int64)))
 
 
-def _assemble(read: dict[str, Checked], settings: GenericSettings) -> Tables:
-    items, impressions = read["items"], read["impressions"]
-    check_unique(items, "item_id")
-    check_unique(impressions, "impression_id")
-    facts: dict[str, Fact] = {f"{name}_read": table.frame.height for name, table in read.items()}
-    known = {"item_id": items.frame["item_id"]}
-    if "users" in read:
-        check_unique(read["users"], "user_id")
-        known["user_id"] = read["users"].frame["user_id"]
+def _assemble(found: _Found, settings: GenericSettings) -> TableScan:
+    tables, facts = found.tables, found.facts()
+    items = _all_rows(tables["items"], "item_id")
+    known = {"item_id": items["item_id"]}
+    users = None
+    if "users" in tables:
+        users = _all_rows(tables["users"], "user_id")
+        known["user_id"] = users["user_id"]
     drop = settings.unknown_keys == "drop"
-    shown = _complete(drop_or_refuse(impressions, known, drop=drop, facts=facts), facts)
-    if "behaviours" in read:
-        events = drop_or_refuse(read["behaviours"], known, drop=drop, facts=facts)
+    shown = drop_or_refuse(tables["impressions"], known, drop=drop, facts=facts)
+    shown = _complete(shown.drop(PLACE), facts)
+    if "behaviours" in tables:
+        events = drop_or_refuse(tables["behaviours"], known, drop=drop, facts=facts)
         kind = settings.behaviours.kind if settings.behaviours else None
     else:
         events, kind = shown.filter(pl.col("label") == 1), "click"
     behaviours = _behaviours(events, kind)
-    if "users" in read:
-        users = read["users"].frame
-    else:
-        found = pl.concat([shown["user_id"], behaviours["user_id"]])
-        users = found.unique().sort().to_frame()
-    return Tables(_spec(settings, facts), items.frame, users, shown, behaviours)
+    if users is None:
+        both = pl.concat([shown.select("user_id"), behaviours.select("user_id")])
+        users = both.unique().collect(engine="streaming").sort("user_id")
+    samples = pl.concat([tally.frame() for tally in found.tallies])
+    dirty = tuple(count for tally in found.tallies for count in tally.summary())
+    spec = _spec(settings, facts, dirty)
+    return TableScan(spec, items, users, shown, behaviours, dirty_rows=samples)
 
 
-def _complete(impressions: pl.DataFrame, facts: dict[str, Fact]) -> pl.DataFrame:
+def _all_rows(table: Checked, key: str) -> pl.DataFrame:
+    check_unique(table, key)
+    return table.rows.drop(PLACE).collect(engine="streaming")
+
+
+def _complete(impressions: pl.LazyFrame, facts: dict[str, Fact]) -> pl.LazyFrame:
     """Add the columns the files lack, and drop the rows whose label the rule leaves out."""
+    columns = impressions.collect_schema()
     lacking = [
-        pl.lit(None, dtype=impressions.schema["item_id"]).alias(column)
+        pl.lit(None, dtype=columns["item_id"]).alias(column)
         for column in ("request_id", "trigger_item_id")
-        if column not in impressions.columns
+        if column not in columns
     ]
-    if "label" not in impressions.columns:
+    if "label" not in columns:
         lacking.append(pl.lit(1, dtype=pl.Int8).alias("label"))
     whole = impressions.with_columns(lacking)
-    kept = whole.filter(pl.col("label").is_not_null())
-    facts["impressions_dropped_by_label"] = whole.height - kept.height
-    facts["positives"] = int(kept["label"].sum())
-    return kept
+    dropped, positives = (
+        whole.select(pl.col("label").null_count(), positives=pl.col("label").cast(pl.Int64).sum())
+        .collect(engine="streaming")
+        .row(0)
+    )
+    facts["impressions_dropped_by_label"] = dropped
+    facts["positives"] = positives
+    return whole.filter(pl.col("label").is_not_null()) if dropped else whole
 
 
-def _behaviours(events: pl.DataFrame, kind: str | None) -> pl.DataFrame:
+def _behaviours(events: pl.LazyFrame, kind: str | None) -> pl.LazyFrame:
     constant = pl.lit(kind or "event", dtype=pl.String).alias("kind")
-    given = kind is None and "kind" in events.columns
+    given = kind is None and "kind" in events.collect_schema()
     return events.select(
         "user_id",
         "item_id",
@@ -212,7 +238,9 @@ def _behaviours(events: pl.DataFrame, kind: str | None) -> pl.DataFrame:
     )
 
 
-def _spec(settings: GenericSettings, facts: dict[str, Fact]) -> DatasetSpec:
+def _spec(
+    settings: GenericSettings, facts: dict[str, Fact], dirty: tuple[DirtyCount, ...]
+) -> DatasetSpec:
     root = settings.images_root
     return DatasetSpec(
         name=settings.name,
@@ -224,32 +252,5 @@ def _spec(settings: GenericSettings, facts: dict[str, Fact]) -> DatasetSpec:
         has_images=root is not None,
         images_root=None if root is None else str(Path(settings.path) / root),
         facts=facts,
+        dirty_rows=dirty,
     )
-
-
-def _text(column: pl.Series, where: str) -> pl.Series:
-    return _path(column, where).fill_null("")
-
-
-def _path(column: pl.Series, where: str) -> pl.Series:
-    if column.dtype.is_nested() or column.dtype == pl.Binary:
-        raise SchemaError(
-            f"Column {column.name!r} has type {column.dtype}.",
-            where=f"{where}, column {column.name}",
-            allowed="text",
-            do="Map another column.",
-        )
-    return column.cast(pl.String).str.strip_chars()
-
-
-def _category(column: pl.Series, where: str) -> pl.Series:
-    whole = column.dtype.is_integer() or column.dtype == pl.Boolean
-    return column if whole else _path(column, where)
-
-
-def _whole(column: pl.Series, where: str) -> pl.Series:
-    return convert(column, pl.Int64, where)
-
-
-def _optional_ids(column: pl.Series, where: str) -> pl.Series:
-    return convert_columns.ids(column, where, required=False)

@@ -3,8 +3,9 @@
 import difflib
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, NonNegativeFloat, model_validator
 
+from models.data.datasets.dirty_rows import DirtyRows
 from models.data.schema import KEYS, TableName
 from models.settings import Settings
 
@@ -54,11 +55,14 @@ class SourceTable(Settings):
         files: Names or patterns (``clicks-*.csv.gz``) under the data set's ``path``.
         columns: Canonical name or feature name → the name in the files, where they differ.
         separator: Between the cells of CSV files.
+        quoted: Whether quotes stand around cells of CSV files; false where they are characters
+            like others, as in many tab-separated files.
     """
 
     files: FileNames
     columns: dict[str, str] = Field(default_factory=dict)
     separator: str = Field(",", min_length=1, max_length=1)
+    quoted: bool = True
 
 
 class EventTable(SourceTable):
@@ -112,6 +116,8 @@ class GenericSettings(Settings):
         ids: ``auto`` reads ids as whole numbers where all of them are, and as text otherwise.
         unknown_keys: What to do with events of items or users that have no row: ``error`` names
             the first, ``drop`` drops and counts them.
+        dirty_rows: What to do with rows that cannot be read.
+        max_in_memory_mb: Files larger than this together, in 10⁶ bytes, are never held in memory.
     """
 
     name: str
@@ -128,6 +134,8 @@ class GenericSettings(Settings):
     images_root: str | None = None
     ids: Literal["auto", "int", "text"] = "auto"
     unknown_keys: Literal["error", "drop"] = "error"
+    dirty_rows: DirtyRows = DirtyRows()
+    max_in_memory_mb: NonNegativeFloat = 256
 
     def features(self, table: TableName) -> tuple[str, ...]:
         """Return the feature columns of a table."""

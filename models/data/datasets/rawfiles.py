@@ -8,11 +8,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import polars as pl
-from polars.datatypes import DataTypeClass
 
+from models.data.datasets.conversions import convert
 from models.data.datasets.formats import Format, check_file, named_faults, open_unpacked
 from models.data.schema import missing_column
-from models.errors import DataError, SchemaError
+from models.errors import DataError
+
+__all__ = ["convert", "named_faults", "read_table", "scan_table"]
 
 _ROWS_TO_INFER = 10_000  # of JSON lines: keys and types are those of the first so many
 
@@ -23,6 +25,7 @@ def scan_table(
     *,
     separator: str = ",",
     header: Sequence[str] | None = None,
+    quoted: bool = True,
 ) -> pl.LazyFrame:
     """Return a query over one file; the cells of a CSV file stay text, empty ones are null.
 
@@ -35,6 +38,7 @@ def scan_table(
         columns: Columns that have to be there.
         separator: Between the cells of a CSV file; of two characters or more, no cell is quoted.
         header: Names of the columns of a CSV file that has no header line.
+        quoted: Whether quotes stand around cells; False: they are characters like others.
 
     Raises:
         MissingDataError: there is no such file.
@@ -43,13 +47,13 @@ def scan_table(
     """
     check_file(path)
     with named_faults(path, separator=separator):
-        scan = _scan(path, separator, header)
+        scan = _scan(path, separator, header, quoted)
         names = scan.collect_schema().names()
         for column in columns:
             if column not in names:
                 raise missing_column(column, names, str(path))
         if scan.head(1).collect(engine="streaming").is_empty():
-            raise _no_rows(path)
+            raise no_rows(path)
     return scan
 
 
@@ -59,63 +63,34 @@ def read_table(
     *,
     separator: str = ",",
     header: Sequence[str] | None = None,
+    quoted: bool = True,
 ) -> pl.DataFrame:
-    """Return one file as a table: `scan_table` with all its rows.
+    """Return one file as a table: `scan_table`, whose arguments it takes, with all its rows.
 
     Raises:
         MissingDataError: there is no such file.
         DataError: the file is empty, cut short, not UTF-8, or not of its kind.
         SchemaError: a column is missing, with the nearest name there is.
     """
-    scan = scan_table(path, columns, separator=separator, header=header)
+    scan = scan_table(path, columns, separator=separator, header=header, quoted=quoted)
     with named_faults(path, separator=separator):
         return scan.collect(engine="streaming")
 
 
-def convert(
-    column: pl.Series, dtype: DataTypeClass, where: str, *, required: bool = True
-) -> pl.Series:
-    """Return ``column`` as ``dtype``; no value may be lost.
+def csv_header(path: Path, separator: str, *, quoted: bool) -> tuple[str, ...]:
+    """Return the names in the first line of a CSV file.
 
     Raises:
-        SchemaError: naming the first row that holds something else, or nothing although
-            ``required``; rows are counted from 1, a CSV file's header not being one.
+        DataError: there is none, or it is not UTF-8 or not packed as the name says.
     """
-    text = column.dtype == pl.String
-    values = column.str.strip_chars().replace("", None) if text else column
-    cast = values.cast(dtype, strict=False)
-    bad = cast.is_null() & values.is_not_null()
-    if required and cast.dtype.is_float():
-        bad |= cast.is_nan().fill_null(False)
-    if dtype.is_integer() and column.dtype.is_float():
-        bad |= (cast.cast(pl.Float64) != values).fill_null(False)
-    kind = KIND_NAMES.get(dtype, str(dtype))
-    if bad.any():
-        raise bad_value(column, bad, f"is no {kind}", where, allowed=kind)
-    if required and cast.null_count():
-        raise bad_value(column, cast.is_null(), "is empty", where, allowed=f"a {kind} in every row")
-    return cast
+    with named_faults(path, separator=separator):
+        line = pl.scan_lines(path).head(1).collect(engine="streaming")["line"]
+        quote = '"' if quoted else None
+        names = pl.read_csv("".join(line).encode(), separator=separator, quote_char=quote).columns
+    return tuple(map(_plain, names))
 
 
-def bad_value(
-    column: pl.Series, bad: pl.Series, problem: str, where: str, *, allowed: str
-) -> SchemaError:
-    """Return the error for a column with ``bad`` rows: the first one, and how many there are."""
-    row = bad.arg_max() or 0
-    value = "" if column[row] is None else f" {column[row]!r}"
-    count = int(bad.sum())
-    return SchemaError(
-        f"Value{value} of column {column.name!r} {problem} ({count} such row{'s' * (count != 1)}).",
-        where=f"{where}, row {row + 1}, column {column.name}",
-        allowed=allowed,
-        do="Correct the values, or map another column in the data set's configuration.",
-    )
-
-
-KIND_NAMES = {pl.Int64: "whole number", pl.Float64: "number", pl.String: "text"}
-
-
-def _scan(path: Path, separator: str, header: Sequence[str] | None) -> pl.LazyFrame:
+def _scan(path: Path, separator: str, header: Sequence[str] | None, quoted: bool) -> pl.LazyFrame:
     found = Format.of(path)
     if found.kind == "jsonl":
         return pl.scan_ndjson(path, infer_schema_length=_ROWS_TO_INFER)
@@ -129,6 +104,7 @@ def _scan(path: Path, separator: str, header: Sequence[str] | None) -> pl.LazyFr
     scan = pl.scan_csv(
         path,
         separator=separator,
+        quote_char='"' if quoted else None,
         infer_schema=False,
         null_values=[""],
         has_header=header is None,
@@ -152,7 +128,8 @@ def _plain(name: str) -> str:
     return name.removeprefix("\ufeff").strip()
 
 
-def _no_rows(path: Path) -> DataError:
+def no_rows(path: Path) -> DataError:
+    """Return the error for a file that has columns at most."""
     return DataError(
         "The file has columns and no rows.",
         where=str(path),
