@@ -1,4 +1,4 @@
-"""The example store at scale: cost of building and appending a million rows, size, opening, gathering.
+"""The example store at scale: cost of building and appending, size, opening and gathering.
 
 Every figure is of a process of its own; its peak memory is what the system says it was.
 Simulated logs of 1, 5 and 20 million impressions, and one of few impressions and many behaviours.
@@ -26,7 +26,7 @@ from models.data.datasets.simulator import Simulator, SimulatorSettings
 from models.data.example_settings import ExamplesConfig
 from models.data.examples import ExampleStore, build_example_store
 from models.data.splits import SplitConfig
-from models.data.tables import Tables, TableScan
+from models.data.tables import Tables, TableScan, scan_tables, write_tables
 
 CONFIG = ExamplesConfig(history_days=14, trigger="log", split=SplitConfig(kind="days"))
 BATCH = 4096
@@ -46,36 +46,30 @@ def settings_of(impressions: int, past_clicks: float) -> SimulatorSettings:
     )
 
 
-def load(folder: Path, facts: dict[str, Any]) -> TableScan:
-    """Return the log, written already or now."""
-    found = Simulator.load(settings_of(facts["impressions"], facts["past_clicks"]), folder)
-    return found.scan() if isinstance(found, Tables) else found
-
-
 def simulate(folder: Path, facts: dict[str, Any]) -> dict[str, float]:
-    """Write the raw files and count them."""
-    scan = load(folder, facts)
+    """Write the tables of a simulated log: whole, without its newest day, and that day alone."""
+    found = Simulator.load(settings_of(facts["impressions"], facts["past_clicks"]), folder)
+    scan = found.scan() if isinstance(found, Tables) else found
+    write_tables(scan, folder / "whole")
+    if facts["append"]:
+        for name, part in zip(("older", "newer"), newest_day(scan), strict=True):
+            write_tables(part, folder / name)
     counts = [t.select(pl.len()).collect().item() for t in (scan.impressions, scan.behaviours)]
     return {"impressions": counts[0], "events": counts[1]}
 
 
 def build(folder: Path, facts: dict[str, Any]) -> dict[str, float]:
-    """Build the store."""
-    build_example_store(load(folder, facts), CONFIG, folder / "store", seed=0)
-    return {}
-
-
-def build_first_days(folder: Path, facts: dict[str, Any]) -> dict[str, float]:
-    """Build the store of all days but the newest."""
-    older, _ = newest_day(load(folder, facts))
-    build_example_store(older, CONFIG, folder / "older", seed=0)
+    """Build the store of one of the tables."""
+    tables = scan_tables(folder / facts["tables"])
+    build_example_store(tables, CONFIG, folder / f"store of {facts['tables']}", seed=0)
     return {}
 
 
 def append(folder: Path, facts: dict[str, Any]) -> dict[str, float]:
     """Append the newest day."""
-    _, newer = newest_day(load(folder, facts))
-    summary = append_examples(folder / "older", newer, CONFIG, folder / "appended", seed=0)
+    summary = append_examples(
+        folder / "store of older", scan_tables(folder / "newer"), CONFIG, folder / "grown", seed=0
+    )
     return {"appended": float(summary["appended_impressions"] or 0)}
 
 
@@ -99,7 +93,7 @@ def newest_day(scan: TableScan) -> tuple[TableScan, TableScan]:
 def serve(folder: Path, facts: dict[str, Any]) -> dict[str, float]:
     """Open the store and gather shuffled batches from it."""
     started = time.perf_counter()
-    store = ExampleStore.open(folder / "store")
+    store = ExampleStore.open(folder / "store of whole")
     opened = time.perf_counter() - started
     rows = np.random.default_rng(0).permutation(store.num_examples)[: facts["gathered"]]
     for start in range(0, len(rows) // 2, BATCH):  # the files come into memory
@@ -108,7 +102,7 @@ def serve(folder: Path, facts: dict[str, Any]) -> dict[str, float]:
     for start in range(0, len(rows), BATCH):
         store.gather(rows[start : start + BATCH])
     seconds = time.process_time() - started
-    size = sum(path.stat().st_size for path in (folder / "store").iterdir())
+    size = sum(path.stat().st_size for path in (folder / "store of whole").iterdir())
     events = 8 * store.num_events
     return {
         "open s": opened,
@@ -119,7 +113,7 @@ def serve(folder: Path, facts: dict[str, Any]) -> dict[str, float]:
 
 
 TASKS: dict[str, Callable[[Path, dict[str, Any]], dict[str, float]]] = {
-    task.__name__: task for task in (simulate, build, build_first_days, append, serve)
+    task.__name__: task for task in (simulate, build, append, serve)
 }
 
 
@@ -147,11 +141,16 @@ def run_task(task: str, folder: Path, facts: dict[str, Any]) -> None:
 
 def measure(impressions: int, past_clicks: float, *, with_append: bool) -> dict[str, Any]:
     """Return the figures of one log."""
-    facts = {"impressions": impressions, "past_clicks": past_clicks, "gathered": 400_000}
+    facts = {
+        "impressions": impressions,
+        "past_clicks": past_clicks,
+        "append": with_append,
+        "gathered": 400_000,
+    }
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         made = measured("simulate", folder, facts)
-        built = measured("build", folder, facts)
+        built = measured("build", folder, facts | {"tables": "whole"})
         served = measured("serve", folder, facts)
         million = made["impressions"] / 1e6
         row: dict[str, Any] = {
@@ -167,7 +166,7 @@ def measure(impressions: int, past_clicks: float, *, with_append: bool) -> dict[
         row |= {key: value for key, value in served.items() if key[-2:] not in ("MB", " s")}
         row["open s"] = served["open s"]
         if with_append:
-            measured("build_first_days", folder, facts)
+            measured("build", folder, facts | {"tables": "older"})
             added = measured("append", folder, facts)
             row |= {
                 "appended M": added["appended"] / 1e6,

@@ -18,7 +18,13 @@ from models.data.codes import FIRST, CodeTable
 from models.data.draft import Carried, Draft, Rows
 from models.data.example_settings import ExamplesConfig
 from models.data.fields import Fields
-from models.data.impressions import NO_REQUEST, Impressions, batches, read_impressions
+from models.data.impressions import (
+    NO_REQUEST,
+    Impressions,
+    batches,
+    read_impressions,
+    time_order,
+)
 from models.data.log import check_ids, find_users
 from models.data.merging import Events, Merged, merge_events, new_events
 from models.data.request_index import first_rows, numbered, renumber
@@ -153,28 +159,28 @@ def _draft(
     old, first = _old_rows(store, merged, per_positive + 1)
     drawn = store.target_item.reshape(-1, per_positive + 1)[:, 1:]
     rows = _joined(old, _bare_rows(new.shown))
-    order = np.lexsort((rows.impression, rows.time))
-    rows = rows.take(order)
-    place = np.empty(rows.size, dtype=np.int64)
-    place[order] = np.arange(rows.size)
-    request_first = np.arange(rows.size)
-    request_first[place[: old.size]] = place[first]
+    order = time_order(rows.time, rows.impression)
+    request_first = np.concatenate([first, np.arange(old.size, rows.size)])
+    if order is not None:  # late impressions
+        rows, context, request_first = _in_order(order, rows, context, request_first)
     rows = _with_windows(rows, request_first, merged, config)
     was_train = np.concatenate([old.split == 0, np.zeros(new.shown.size, dtype=bool)])
-    undrawn = np.zeros((new.shown.size, per_positive), dtype=np.int32)
+    drawn = np.concatenate([drawn, np.zeros((new.shown.size, per_positive), dtype=np.int32)])
+    if order is not None:
+        was_train, drawn = was_train[order], drawn[order]
     new_items = len(new.item_ids) - len(store.item_seen) + FIRST
     return Draft(
         rows=rows,
-        drawn=np.concatenate([drawn, undrawn])[order],
+        drawn=drawn,
         user_ids=new.user_ids,
         item_ids=new.item_ids,
-        sides=carried_sides(store, scan, (new.user_ids, new.item_ids), context.take(order)),
+        sides=carried_sides(store, scan, (new.user_ids, new.item_ids), context),
         timelines=(merged.starts, merged.ends),
         origin_s=store.origin_s,
         carried=Carried(
             store.vocabularies().num_train_users,
             np.concatenate([store.item_seen[FIRST:], np.zeros(new_items, dtype=bool)]),
-            was_train[order],
+            was_train,
         ),
     )
 
@@ -226,6 +232,15 @@ def _joined(old: Rows, new: Rows) -> Rows:
     columns = {name: np.concatenate([column, getattr(new, name)]) for name, column in
                vars(old).items()}  # fmt: skip
     return Rows(**columns)
+
+
+def _in_order(
+    order: Int64[np.ndarray, " N"], rows: Rows, context: Fields, first: Int64[np.ndarray, " N"]
+) -> tuple[Rows, Fields, Int64[np.ndarray, " N"]]:
+    """Return rows, context and the first rows of their requests in another order."""
+    place = np.empty(rows.size, dtype=np.int64)
+    place[order] = np.arange(rows.size)
+    return rows.take(order), context.take(order), place[first][order]
 
 
 def _with_windows(

@@ -74,16 +74,20 @@ def assemble(
 
 def _used(draft: Draft, config: ExamplesConfig) -> tuple[Draft, dict[str, Scalar]]:
     """Return the examples of the three splits, and how many impressions are in none."""
-    kept = draft.take(np.flatnonzero(_kept(config, draft.rows.trigger_item > 0)))
+    kept = _some(draft, _kept(config, draft.rows.trigger_item > 0))
     rows = kept.rows
     request = renumber(rows.request)
     split = assign_splits(config.split, rows.user, rows.time, request, rows.label)
     kept = replace(kept, rows=replace(rows, request=request, split=split.astype(np.int8)))
-    used = kept.take(np.flatnonzero(split >= 0))
+    used = _some(kept, split >= 0)
     return used, {
         "dropped_without_trigger": draft.rows.size - kept.rows.size,
         "dropped_before_train": kept.rows.size - used.rows.size,
     }
+
+
+def _some(draft: Draft, rows: Bool[np.ndarray, " N"]) -> Draft:
+    return draft if rows.all() else draft.take(np.flatnonzero(rows))
 
 
 def _kept(config: ExamplesConfig, has_trigger: Bool[np.ndarray, " N"]) -> Bool[np.ndarray, " N"]:

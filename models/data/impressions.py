@@ -81,7 +81,7 @@ def read_impressions(
             numbers[f"context {place}"] = values.codes(batch[name])
         read.append(numbers)
     whole = _concatenated(read, len(names))
-    order = _time_order(whole["time"], whole["impression"])
+    order = time_order(whole["time"], whole["impression"])
     if order is not None:
         for name in list(whole):
             whole[name] = whole[name][order]
@@ -124,7 +124,7 @@ def _concatenated(read: list[dict[str, np.ndarray]], num_context: int) -> dict[s
     }
 
 
-def _time_order(
+def time_order(
     time: Int64[np.ndarray, " N"], impression: Int64[np.ndarray, " N"]
 ) -> Int64[np.ndarray, " N"] | None:
     """Return the order of time, ties by id; ``None`` where the rows stand in it."""
