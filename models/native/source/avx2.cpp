@@ -1,0 +1,52 @@
+// AVX2 and FMA: 16 registers of 8 floats.
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#include <cstdint>
+
+#include "target_attention.h"
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx2,fma")
+#endif
+
+#define WIDTH 8
+#define TILE_ROWS 6
+#define TILE_VECTORS 2
+#define KEY_ROWS 6
+#define KEY_VECTORS 2
+#include "vectors.inc"
+
+namespace intentflow {
+namespace {
+
+INLINE void put_bits(uint8_t* to, Vector value) {
+  const __m256 active = _mm256_cmp_ps((__m256)value, _mm256_setzero_ps(), _CMP_NLE_UQ);
+  *to = static_cast<uint8_t>(_mm256_movemask_ps(active));
+}
+
+INLINE Vector selected(const uint8_t* bits, Vector value) {
+  const __m256i lane = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+  const __m256i set = _mm256_and_si256(_mm256_set1_epi32(*bits), lane);
+  const __m256 mask = _mm256_castsi256_ps(_mm256_cmpeq_epi32(set, lane));
+  return (Vector)_mm256_and_ps((__m256)value, mask);
+}
+
+}  // namespace
+}  // namespace intentflow
+
+#include "forward.inc"
+#include "backward.inc"
+
+namespace intentflow {
+Kernels avx2_kernels() { return {forward, backward}; }
+}  // namespace intentflow
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+#endif

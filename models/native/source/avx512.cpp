@@ -1,0 +1,50 @@
+// AVX-512: 32 registers of 16 floats.
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#include <cstdint>
+
+#include "target_attention.h"
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")
+#endif
+
+#define WIDTH 16
+#define TILE_ROWS 6
+#define TILE_VECTORS 4
+#define KEY_ROWS 12
+#define KEY_VECTORS 2
+#include "vectors.inc"
+
+namespace intentflow {
+namespace {
+
+INLINE void put_bits(uint8_t* to, Vector value) {
+  const __mmask16 bits = _mm512_cmp_ps_mask((__m512)value, _mm512_setzero_ps(), _CMP_NLE_UQ);
+  *reinterpret_cast<__mmask16*>(to) = bits;
+}
+
+INLINE Vector selected(const uint8_t* bits, Vector value) {
+  const __mmask16 mask = *reinterpret_cast<const __mmask16*>(bits);
+  return (Vector)_mm512_maskz_mov_ps(mask, (__m512)value);
+}
+
+}  // namespace
+}  // namespace intentflow
+
+#include "forward.inc"
+#include "backward.inc"
+
+namespace intentflow {
+Kernels avx512_kernels() { return {forward, backward}; }
+}  // namespace intentflow
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+#endif

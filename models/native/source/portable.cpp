@@ -1,0 +1,40 @@
+// What runs on any processor the compiler builds for: SSE2 on x86-64, NEON on ARM. A vector of eight
+// is two registers there.
+#include <cstdint>
+
+#include "target_attention.h"
+
+#define WIDTH 8
+#define TILE_ROWS 5
+#define TILE_VECTORS 1
+#define KEY_ROWS 5
+#define KEY_VECTORS 1
+#include "vectors.inc"
+
+namespace intentflow {
+namespace {
+
+typedef int32_t Mask __attribute__((vector_size(4 * WIDTH)));
+
+INLINE void put_bits(uint8_t* to, Vector value) {
+  const Mask lane = {1, 2, 4, 8, 16, 32, 64, 128};
+  const Mask set = value <= 0.0f ? Mask{} : lane;
+  int32_t bits = 0;
+  for (int i = 0; i < WIDTH; ++i) bits |= set[i];
+  *to = static_cast<uint8_t>(bits);
+}
+
+INLINE Vector selected(const uint8_t* bits, Vector value) {
+  const Mask lane = {1, 2, 4, 8, 16, 32, 64, 128};
+  return ((Mask{} + *bits) & lane) != 0 ? value : Vector{};
+}
+
+}  // namespace
+}  // namespace intentflow
+
+#include "forward.inc"
+#include "backward.inc"
+
+namespace intentflow {
+Kernels portable_kernels() { return {forward, backward}; }
+}  // namespace intentflow
