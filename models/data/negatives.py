@@ -85,13 +85,13 @@ def recorded_sampling(
 ) -> dict[str, float]:
     """Return what a correction of probabilities must know of how the negatives were chosen.
 
-    ``negatives_per_positive``, where they were drawn; else ``negative_keep_rate``, where the log
-    holds only a share of its negatives and says so in its facts; else nothing.
+    ``negatives_per_positive``, where they were drawn; else ``negative_rate``, the share of its
+    negatives that the log holds, where its facts say so; else nothing.
     """
     if config is not None:
         return {"negatives_per_positive": config.per_positive}
-    rate = facts.get("negative_keep_rate")
-    return {"negative_keep_rate": float(rate)} if isinstance(rate, int | float) else {}
+    rate = facts.get("negative_rate")
+    return {"negative_rate": float(rate)} if isinstance(rate, int | float) else {}
 
 
 @dataclass(frozen=True)

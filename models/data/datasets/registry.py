@@ -14,6 +14,10 @@ DATASETS = Registry(
     "data set",
     {
         "movielens": "models.data.datasets.movielens:MovieLens",
+        "amazon": "models.data.datasets.amazon:Amazon",
+        "alimama": "models.data.datasets.alimama:Alimama",
+        "globo": "models.data.datasets.globo:Globo",
+        "ordered": "models.data.datasets.ordered:Ordered",
         "generic": "models.data.datasets.generic:Generic",
         "simulator": "models.data.datasets.simulator:Simulator",
     },

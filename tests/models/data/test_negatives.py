@@ -107,5 +107,5 @@ def test_negatives_are_never_owned_and_depend_on_the_seed_alone(kind: str) -> No
 def test_the_sampling_is_recorded_for_the_correction_of_probabilities() -> None:
     config = NegativesConfig(per_positive=4)
     assert recorded_sampling(config, {}) == {"negatives_per_positive": 4}
-    assert recorded_sampling(None, {"negative_keep_rate": 0.1}) == {"negative_keep_rate": 0.1}
+    assert recorded_sampling(None, {"negative_rate": 0.1}) == {"negative_rate": 0.1}
     assert recorded_sampling(None, {"positives": 3}) == {}
