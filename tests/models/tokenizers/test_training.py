@@ -63,6 +63,33 @@ def test_training_starts_from_pca_and_residual_k_means_and_improves_on_it(embedd
     assert summary["held_out/fvu"] < untrained["held_out/fvu"]
 
 
+def test_a_large_catalogue_gets_fewer_epochs(embedded, tmp_path):
+    train("rqvae", embedded.values, tmp_path / "a", epochs=30, max_batches=25)  # 8 batches an epoch
+    lines = (tmp_path / "a" / "history.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in lines] == [0, 1, 2, 3, 4]
+    train("rqvae", embedded.values, tmp_path / "b", max_batches=1)
+    assert len((tmp_path / "b" / "history.jsonl").read_text().splitlines()) == 3
+
+
+@NAMES
+def test_codes_do_not_depend_on_threads_or_batch_size(name, embedded, trained):
+    """What differs between machines: how many threads sum, and in what portions."""
+    tokenizer = load_tokenizer(trained(name))
+    values = torch.from_numpy(embedded.values)
+    threads = torch.get_num_threads()
+    found = []
+    try:
+        for number in (1, 2):
+            torch.set_num_threads(number)
+            found += [
+                torch.cat([tokenizer.quantised(part).codes for part in values.split(size)])
+                for size in (600, 77, 1)
+            ]
+    finally:
+        torch.set_num_threads(threads)
+    assert all(torch.equal(codes, found[0]) for codes in found)
+
+
 @pytest.mark.parametrize("options", [{"gradient": "rotation"}, {"sinkhorn": 0.003}])
 def test_the_options_of_the_rqvae_train_as_well(options, embedded, tmp_path):
     summary = train("rqvae", embedded.values, tmp_path / "a", **options)
