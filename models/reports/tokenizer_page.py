@@ -21,7 +21,9 @@ from models.reports.blocks import (
     write_page,
 )
 from models.reports.charts import bar_chart
+from models.reports.code_sections import change_section, collision_figure, map_section
 from models.reports.page import Headline, Html, Section, render_page
+from models.tokenizers.assignment import EmbeddedItems
 
 CohortSamples = Mapping[str, Sequence[str]]
 _LABELS = {
@@ -30,6 +32,12 @@ _LABELS = {
     "codes": "Codes in each codebook",
     "collision_codes": "Different collision codes",
     "churn": "Share of items whose IDs changed",
+    "churn_matched": "The same, codes matched: first code, first two, all",
+    "recall_at_10": "Nearest ten that reconstructions keep (recall@10)",
+    "purity": "Same label: any two items, same first code, same first two, all",
+    "turned_down": "Tokenizer the gate turned down",
+    "items_known_before": "Items known before",
+    "largest_collision": "Items in the largest collision",
     "utilisation": "Share of codes in use",
     "perplexity": "Effective number of codes (perplexity)",
     "tokenizer_hash": "Tokenizer",
@@ -56,6 +64,7 @@ def write_tokenizer_page(
     folder: Path,
     items: pl.DataFrame | None = None,
     *,
+    embeddings: EmbeddedItems | None = None,
     diagnostics: Mapping[str, object] | None = None,
     cohort_samples: CohortSamples | None = None,
     facts: Mapping[str, object] | None = None,
@@ -65,6 +74,7 @@ def write_tokenizer_page(
     Args:
         folder: A semantic_ids artifact folder, with ``semantic_ids.parquet``.
         items: The catalogue; its text shows what shares a code.
+        embeddings: What was tokenised, for the picture of the catalogue.
         diagnostics: Figures to show beside those counted here, by name: plain numbers, or a list
             with one number for each level; ``diagnostics.json`` of the folder if absent.
         cohort_samples: Codes to names of some of their items; drawn from ``items`` if absent.
@@ -80,19 +90,22 @@ def write_tokenizer_page(
         diagnostics = _diagnostics(folder / "diagnostics.json")
     if cohort_samples is None:
         cohort_samples = {} if items is None else draw_cohorts(frame, items)
+    names = None if items is None else item_names(items)
     sections = [
         Section("Key figures", _tiles(frame, codes)),
+        *map_section(frame, embeddings, names),
         Section(
             "Codebooks",
-            _codebooks(uses),
+            figures([*_codebooks(uses), collision_figure(frame, codes)]),
             "A codebook is used well when many codes are used "
             "about alike; a few crowded codes say little about an item.",
         ),
     ]
     if cohort_samples:
         lead = "Items under the same codes should have something in common that a person can name."
-        sections.append(Section("What shares a code", _samples(cohort_samples), lead))
+        sections.append(Section("What shares two codes", _samples(cohort_samples), lead))
     if diagnostics:
+        sections += change_section(diagnostics)
         sections.append(Section("Diagnostics", _diagnostic_table(diagnostics)))
     html = render_page(
         "What the semantic IDs say of the catalogue",
@@ -116,11 +129,11 @@ def draw_cohorts(
     frame: pl.DataFrame, items: pl.DataFrame, cohorts: int = 12, shown: int = 6
 ) -> dict[str, list[str]]:
     """Return the largest groups that share their first two codes, with some of their items."""
-    name = _name_column(items)
+    names = item_names(items)
     first = [column for column in frame.columns if column.startswith("code_")][:2]
-    if name is None or not first:
+    if names is None or not first:
         return {}
-    named = frame.join(items.select("item_id", pl.col(name).alias("name")), on="item_id")
+    named = frame.join(names, on="item_id")
     groups = (
         named.sort("item_id")
         .group_by(first)
@@ -151,14 +164,16 @@ def _diagnostics(path: Path) -> dict[str, object]:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
-def _name_column(items: pl.DataFrame) -> str | None:
+def item_names(items: pl.DataFrame) -> pl.DataFrame | None:
+    """Return item_id and name, the title where there is one; ``None`` where items have no text."""
     text = [
         name
         for name, kind in items.schema.items()
         if kind == pl.String and name not in {"item_id", "image_path"}
     ]
     preferred = [name for name in ("title", "name") if name in text]
-    return next(iter([*preferred, *text]), None)
+    name = next(iter([*preferred, *text]), None)
+    return None if name is None else items.select("item_id", pl.col(name).alias("name"))
 
 
 def _headline(frame: pl.DataFrame, codes: list[str], uses: list[LevelUse]) -> Headline:
@@ -198,7 +213,7 @@ def _tiles(frame: pl.DataFrame, codes: list[str]) -> Html:
     )
 
 
-def _codebooks(uses: list[LevelUse]) -> Html:
+def _codebooks(uses: list[LevelUse]) -> list[Html]:
     charts = []
     starts = [start for start, _ in _SIZE_BANDS]
     for level, use in enumerate(uses, start=1):
@@ -217,7 +232,7 @@ def _codebooks(uses: list[LevelUse]) -> Html:
                 ),
             )
         )
-    return figures(charts)
+    return charts
 
 
 def _samples(samples: CohortSamples) -> Html:

@@ -1,5 +1,7 @@
 """What codes mean: labels shared under a code, and neighbours that reconstructions keep."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import polars as pl
 from jaxtyping import Float, Int, Shaped
@@ -7,6 +9,23 @@ from jaxtyping import Float, Int, Shaped
 NEIGHBOURS = 10
 QUERIES = 1000
 CANDIDATES = 20_000
+
+
+def item_labels(
+    items: pl.DataFrame, fields: Sequence[str], item_ids: pl.Series
+) -> pl.Series | None:
+    """Return the first categorical field of the given items, null where they are not in the table.
+
+    Args:
+        items: Items table.
+        fields: Its categorical columns; ``None`` is returned where there are none.
+        item_ids: The items.
+    """
+    if not fields:
+        return None
+    known = items.select("item_id", pl.col(fields[0]).alias("label"))
+    wanted = pl.DataFrame({"item_id": item_ids})
+    return wanted.join(known, on="item_id", how="left", maintain_order="left")["label"]
 
 
 def cohort_purity(codes: Int[np.ndarray, "N K"], labels: pl.Series) -> list[float | None]:
