@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from jaxtyping import Bool, Int64
+from jaxtyping import Int32, Int64
 
 from models.artifacts import Scalar
 from models.data.assembly import assemble, check_size
@@ -26,12 +26,14 @@ from models.data.impressions import (
     time_order,
 )
 from models.data.log import check_ids, find_users
-from models.data.merging import Events, Merged, merge_events, new_events
+from models.data.merging import Events, Inserted, Merge, Part, new_events, write_events
 from models.data.request_index import first_rows, numbered, renumber
 from models.data.store import ExampleStore
 from models.data.tables import Tables, TableScan, check_schema
 from models.data.windows import find_windows
 from models.errors import ConfigError, SchemaError
+
+PART_EVENTS = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ def append_examples(
     folder: Path,
     *,
     seed: int,
+    part_events: int = PART_EVENTS,
 ) -> dict[str, Scalar]:
     """Write the store of ``previous`` with ``tables`` added into ``folder``; return its counts.
 
@@ -66,6 +69,7 @@ def append_examples(
         config: As the store was built with; ``split`` may differ.
         folder: Where the files go; the caller makes it appear as a whole.
         seed: Of the negatives drawn for the new impressions; old ones keep theirs.
+        part_events: About how many events of users with something new are worked on at a time.
 
     Raises:
         ConfigError: the settings differ from those of the store.
@@ -77,15 +81,15 @@ def append_examples(
     check_ids(scan)
     store = ExampleStore.open(previous)
     _check_same_settings(store, config)
-    new, context = _read(store, scan)
+    new, context = _read(store, scan, part_events)
     check_size(store.num_events + len(new.events.user), config.history_length)
     users = np.union1d(new.events.user, new.shown.user)
-    merged = merge_events(
-        store, new.events, num_users=len(new.user_ids), users=users, times=new.shown.time
-    )
+    merge = Merge(store, new.events, num_users=len(new.user_ids), users=users, times=new.shown.time)
+    draft, first = _draft(store, scan, new, context, merge)
+    rows, inserted = _with_windows(draft.rows, first, merge, config, part_events)
     folder.mkdir(parents=True, exist_ok=True)
-    merged.write(store, folder)
-    draft = _draft(store, scan, new, context, merged, config)
+    write_events(store, inserted, folder)
+    draft = replace(draft, rows=rows)
     return assemble(draft, config, folder, new.counts, seed=seed)
 
 
@@ -102,7 +106,7 @@ def _check_same_settings(store: ExampleStore, config: ExamplesConfig) -> None:
         )
 
 
-def _read(store: ExampleStore, scan: TableScan) -> tuple[_New, Fields]:
+def _read(store: ExampleStore, scan: TableScan, part_events: int) -> tuple[_New, Fields]:
     vocabularies = store.vocabularies()
     item_ids = _with_new(vocabularies.known_items, scan.items["item_id"])
     known_users = _with_new(vocabularies.known_users, scan.users["user_id"])
@@ -113,7 +117,7 @@ def _read(store: ExampleStore, scan: TableScan) -> tuple[_New, Fields]:
     fresh = ~pl.Series(shown.impression).is_in(pl.Series(store.impression).implode()).to_numpy()
     rows = np.flatnonzero(fresh)
     given = _read_events(scan, user_table, item_table)
-    events = given.take(np.flatnonzero(new_events(store, given)))
+    events = given.take(np.flatnonzero(new_events(store, given, part_events)))
     counts: dict[str, Scalar] = {
         "appended_impressions": len(rows),
         "repeated_impressions": shown.size - len(rows),
@@ -148,50 +152,47 @@ def _read_events(scan: TableScan, users: CodeTable, items: CodeTable) -> Events:
 
 
 def _draft(
-    store: ExampleStore,
-    scan: TableScan,
-    new: _New,
-    context: Fields,
-    merged: Merged,
-    config: ExamplesConfig,
-) -> Draft:
-    per_positive = config.negatives.per_positive if config.negatives else 0
-    old, first = _old_rows(store, merged, per_positive + 1)
-    drawn = store.target_item.reshape(-1, per_positive + 1)[:, 1:]
+    store: ExampleStore, scan: TableScan, new: _New, context: Fields, merge: Merge
+) -> tuple[Draft, Int64[np.ndarray, " N"]]:
+    """Return the draft with the windows of old rows only, and the first row of each request."""
+    negatives = store.config.negatives
+    group = 1 + (negatives.per_positive if negatives else 0)
+    old, first = _old_rows(store, merge, group)
     rows = _joined(old, _bare_rows(new.shown))
-    order = time_order(rows.time, rows.impression)
-    request_first = np.concatenate([first, np.arange(old.size, rows.size)])
-    if order is not None:  # late impressions
-        rows, context, request_first = _in_order(order, rows, context, request_first)
-    rows = _with_windows(rows, request_first, merged, config)
+    first = np.concatenate([first, np.arange(old.size, rows.size)])
     was_train = np.concatenate([old.split == 0, np.zeros(new.shown.size, dtype=bool)])
-    drawn = np.concatenate([drawn, np.zeros((new.shown.size, per_positive), dtype=np.int32)])
-    if order is not None:
-        was_train, drawn = was_train[order], drawn[order]
+    undrawn = np.zeros((new.shown.size, group - 1), dtype=np.int32)
     new_items = len(new.item_ids) - len(store.item_seen) + FIRST
-    return Draft(
+    draft = Draft(
         rows=rows,
-        drawn=drawn,
+        drawn=np.concatenate([store.target_item.reshape(-1, group)[:, 1:], undrawn]),
         user_ids=new.user_ids,
         item_ids=new.item_ids,
         sides=carried_sides(store, scan, (new.user_ids, new.item_ids), context),
-        timelines=(merged.starts, merged.ends),
+        timelines=(merge.starts, merge.ends),
         origin_s=store.origin_s,
+        span_s=merge.span_s,
         carried=Carried(
             store.vocabularies().num_train_users,
             np.concatenate([store.item_seen[FIRST:], np.zeros(new_items, dtype=bool)]),
             was_train,
         ),
     )
+    order = time_order(rows.time, rows.impression)
+    if order is None:
+        return draft, first
+    place = np.empty(rows.size, dtype=np.int64)  # late impressions
+    place[order] = np.arange(rows.size)
+    return draft.take(order), place[first][order]
 
 
 def _old_rows(
-    store: ExampleStore, merged: Merged, group: int
+    store: ExampleStore, merge: Merge, group: int
 ) -> tuple[Rows, Int64[np.ndarray, " N"]]:
     """Return the store's rows without drawn negatives, and the first row of each one's request."""
     own = slice(None, None, group)
     user = store.user[own] - np.int32(FIRST)
-    moved = merged.moved[user].astype(np.int32)
+    moved = merge.moved[user].astype(np.int32)
     request = renumber(store.request[own])
     key = store.request_key[store.request[own]] if len(store.request_key) else None
     rows = Rows(
@@ -234,44 +235,52 @@ def _joined(old: Rows, new: Rows) -> Rows:
     return Rows(**columns)
 
 
-def _in_order(
-    order: Int64[np.ndarray, " N"], rows: Rows, context: Fields, first: Int64[np.ndarray, " N"]
-) -> tuple[Rows, Fields, Int64[np.ndarray, " N"]]:
-    """Return rows, context and the first rows of their requests in another order."""
-    place = np.empty(rows.size, dtype=np.int64)
-    place[order] = np.arange(rows.size)
-    return rows.take(order), context.take(order), place[first][order]
-
-
 def _with_windows(
-    rows: Rows, first: Int64[np.ndarray, " N"], merged: Merged, config: ExamplesConfig
-) -> Rows:
-    """Return the rows with trigger, history and request of all rows of the users concerned."""
-    local = np.full(len(merged.starts), -1, dtype=np.int32)
-    local[merged.users] = np.arange(len(merged.users), dtype=np.int32)
-    concerned = _by_user(local[rows.user], local[rows.user] >= 0)
-    some = rows.take(concerned)
+    rows: Rows,
+    first: Int64[np.ndarray, " N"],
+    merge: Merge,
+    config: ExamplesConfig,
+    part_events: int,
+) -> tuple[Rows, list[Inserted]]:
+    """Return the rows, those of the users concerned with new windows, and where events go."""
+    local = np.full(len(merge.starts), -1, dtype=np.int32)
+    local[merge.users] = np.arange(len(merge.users), dtype=np.int32)
+    user = local[rows.user]
+    concerned = np.flatnonzero(user >= 0)
+    concerned = concerned[np.argsort(user[concerned], kind="stable")]
+    user, inserted = user[concerned], []
+    for part in merge.parts(part_events):
+        size = len(part.timelines.offsets) - 1
+        own = slice(*np.searchsorted(user, [part.first, part.first + size]))
+        _look_again(rows, first, concerned[own], user[own] - np.int32(part.first), (merge, part),
+                    config)  # fmt: skip
+        inserted.append(part.inserted)
+    return replace(rows, request=numbered(first)), inserted
+
+
+def _look_again(
+    rows: Rows,
+    first: Int64[np.ndarray, " N"],
+    own: Int64[np.ndarray, " R"],
+    user: Int32[np.ndarray, " R"],
+    merged: tuple[Merge, Part],
+    config: ExamplesConfig,
+) -> None:
+    """Put trigger, history and request of a part's rows, ``own``, into the columns."""
+    merge, part = merged
+    some = rows.take(own)
     shown = Impressions(
         impression=some.impression,
-        user=local[some.user],
+        user=user,
         item=some.target_item,
         logged=some.trigger_item,
         request=some.request_key,
         time=some.time,
         label=some.label,
     )
-    windows = find_windows(config, merged.timelines, shown)
-    shift = merged.starts[some.user] - merged.timelines.offsets[shown.user]
-    first[concerned] = concerned[windows.first]
-    for column, found in (
-        (rows.trigger_item, windows.trigger_item),
-        (rows.history_start, windows.history_start + shift),
-        (rows.history_end, windows.history_end + shift),
-    ):
-        column[concerned] = found
-    return replace(rows, request=numbered(first))
-
-
-def _by_user(user: np.ndarray, concerned: Bool[np.ndarray, " N"]) -> Int64[np.ndarray, " R"]:
-    rows = np.flatnonzero(concerned)
-    return rows[np.argsort(user[rows], kind="stable")]
+    windows = find_windows(config, part.timelines, shown)
+    shift = merge.starts[some.user] - part.timelines.offsets[user]
+    first[own] = own[windows.first]
+    rows.trigger_item[own] = windows.trigger_item
+    rows.history_start[own] = windows.history_start + shift
+    rows.history_end[own] = windows.history_end + shift

@@ -65,6 +65,7 @@ def assemble(
         "num_examples": summary["examples"],
         "num_requests": summary["requests"],
         "origin_s": used.origin_s,
+        "span_s": used.span_s,
         "carried_users": used.carried.users,
         "summary": summary,
     }

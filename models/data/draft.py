@@ -85,6 +85,7 @@ class Draft:
         sides: All fields; the context has the rows of ``rows``.
         timelines: First event of each user, and one past the last, by position.
         origin_s: What the events' times count from, UTC seconds.
+        span_s: First and last second of events and impressions, UTC.
         carried: What must keep its code.
     """
 
@@ -95,6 +96,7 @@ class Draft:
     sides: Sides
     timelines: tuple[Int64[np.ndarray, " U"], Int64[np.ndarray, " U"]]
     origin_s: int
+    span_s: tuple[int, int]
     carried: Carried
 
     def take(self, rows: Int[np.ndarray, " R"]) -> "Draft":

@@ -150,6 +150,7 @@ def _draft(
         sides=sides,
         timelines=(offsets[:-1], offsets[1:]),
         origin_s=users.origin_s,
+        span_s=(users.origin_s, users.latest_s),
         carried=Carried(0, np.zeros(num_items, dtype=bool), np.zeros(rows.size, dtype=bool)),
     )
 

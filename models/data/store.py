@@ -72,6 +72,7 @@ class ExampleStore:
 
     Attributes:
         num_examples: Number of examples, all splits together.
+        span_s: First and last second of events and impressions, UTC.
         carried_users: How many users, the first ones by code, were of train before the last append.
         user: User code of each example, distinct for every user. Codes from ``spec.num_users`` on
             belong to users the train split does not have; `gather` gives them as unknown (1).
@@ -121,6 +122,7 @@ class ExampleStore:
         self.num_examples: int = facts["num_examples"]
         self.num_requests: int = facts["num_requests"]
         self.carried_users: int = facts["carried_users"]
+        self.span_s: tuple[int, int] = tuple(facts["span_s"])
         self._origin_s: int = facts["origin_s"]
         for name, array in arrays.items():
             setattr(self, name, array)

@@ -101,7 +101,9 @@ def part_of(tables: Tables, shown: np.ndarray, events: np.ndarray) -> Tables:
     )
 
 
-def grow(parts: list[Tables], config: ExamplesConfig, folder: Path) -> ExampleStore | None:
+def grow(
+    parts: list[Tables], config: ExamplesConfig, folder: Path, part_events: int = 4_000_000
+) -> ExampleStore | None:
     """Build from the first part and append the others; None where a split is refused early on."""
     try:
         build_example_store(parts[0], config, folder / "0", seed=0)
@@ -171,9 +173,10 @@ def test_days_appended_give_what_a_full_build_gives(
     config=CONFIGS,
     dealt=st.lists(st.integers(0, 2), min_size=170, max_size=170),
     again=st.booleans(),
+    part_events=st.sampled_from([1, 9, 1000]),
 )
 def test_late_and_repeated_rows_take_their_place(
-    impressions, behaviours, config, dealt, again, make_tables
+    impressions, behaviours, config, dealt, again, part_events, make_tables
 ) -> None:
     """Parts are dealt at random, whatever the time; the whole log is their concatenation."""
     tables = make_tables(impressions, behaviours)
@@ -189,7 +192,7 @@ def test_late_and_repeated_rows_take_their_place(
         if unique.height < full.behaviours.height:
             return  # events of one second come in the order of their table
     with tempfile.TemporaryDirectory() as name:
-        grown = grow(parts, config, Path(name))
+        grown = grow(parts, config, Path(name), part_events)
         if grown is None:
             return
         event("compared")
