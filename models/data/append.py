@@ -27,6 +27,7 @@ from models.data.impressions import (
 )
 from models.data.log import check_ids, find_users
 from models.data.merging import Events, Inserted, Merge, Part, new_events, write_events
+from models.data.negatives import recorded_sampling
 from models.data.request_index import first_rows, numbered, renumber
 from models.data.store import ExampleStore
 from models.data.tables import Tables, TableScan, check_schema
@@ -90,7 +91,8 @@ def append_examples(
     folder.mkdir(parents=True, exist_ok=True)
     write_events(store, inserted, folder)
     draft = replace(draft, rows=rows)
-    return assemble(draft, config, folder, new.counts, seed=seed)
+    counts = new.counts | recorded_sampling(config.negatives, scan.spec.facts)
+    return assemble(draft, config, folder, counts, seed=seed)
 
 
 def _check_same_settings(store: ExampleStore, config: ExamplesConfig) -> None:

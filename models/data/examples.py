@@ -20,6 +20,7 @@ from models.data.fields import Fields, GrowingValues, read_fields
 from models.data.fitting import Sides
 from models.data.impressions import Impressions, read_impressions
 from models.data.log import Spill, Users, check_ids, find_users, partition
+from models.data.negatives import recorded_sampling
 from models.data.store import ExampleStore, array_file
 from models.data.tables import Tables, TableScan, check_schema
 from models.data.timelines import build_timelines
@@ -71,7 +72,9 @@ def build_example_store(
         windows = _write_timelines(spill, bounds, users, shown, config, folder)
     rows = Rows.of(shown, windows)
     del shown, windows
-    return assemble(_draft(scan, users, rows, context, config), config, folder, {}, seed=seed)
+    counts: dict[str, Scalar] = dict(recorded_sampling(config.negatives, scan.spec.facts))
+    draft = _draft(scan, users, rows, context, config)
+    return assemble(draft, config, folder, counts, seed=seed)
 
 
 def _write_timelines(

@@ -1,5 +1,6 @@
 """However a log is read, in whatever pieces, its store has the same bytes."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from models.data import impressions as reading
 from models.data.array_files import ArrayWriter, blocks
+from models.data.assembly import check_size
 from models.data.codes import CodeTable, codes_of
 from models.data.example_settings import ExamplesConfig
 from models.data.examples import build_example_store
@@ -87,6 +89,23 @@ def test_drawn_negatives_do_not_depend_on_the_partitions(
     assert files(folder / "one") == files(folder / "many")
 
 
+def test_the_summary_says_how_negatives_were_chosen(make_tables, tmp_path: Path) -> None:
+    log = [("ann", 100 + i % 5, START + i * HOUR, i % 2) for i in range(60)]
+    log += [("bob", *row[1:]) for row in log]
+    tables = make_tables(log)
+    spec = tables.spec.model_copy(update={"facts": {"negative_rate": 0.1}})
+    config = ExamplesConfig(trigger="none")
+    sampled = build_example_store(replace(tables, spec=spec), config, tmp_path / "a", seed=0)
+    assert sampled["negative_rate"] == 0.1
+    positives = replace(tables, impressions=tables.impressions.filter(pl.col("label") == 1))
+    config = config.model_copy(update={"negatives": NegativesConfig(per_positive=2)})
+    drawn = build_example_store(positives, config, tmp_path / "b", seed=0)
+    assert drawn["negatives_per_positive"] == 2
+    assert "negative_rate" not in build_example_store(
+        tables, ExamplesConfig(trigger="none"), tmp_path / "c", seed=0
+    )
+
+
 def test_nothing_temporary_is_left(make_tables, tmp_path: Path) -> None:
     log = [("ann", 100 + i % 8, START + i * HOUR, i % 2) for i in range(60)]
     log += [("bob", *row[1:]) for row in log]
@@ -143,8 +162,6 @@ def test_an_array_that_was_not_finished_is_an_error(tmp_path: Path) -> None:
 
 
 def test_more_events_than_31_bits_count_are_refused() -> None:
-    from models.data.assembly import check_size
-
     check_size(2**31 - 51, 50)
     with pytest.raises(SchemaError, match="has 2147483600 behaviours"):
         check_size(2**31 - 48, 50)
