@@ -6,6 +6,7 @@ from pathlib import Path
 
 from models.artifacts import Scalar, read_manifest
 from models.assessment.predictions import Evidence, evaluation_input, score_folder
+from models.ctr.saved import read_description
 from models.data.tables import read_tables
 from models.errors import SplitError
 from models.files import write_text
@@ -89,12 +90,14 @@ def run_facts(
 ) -> dict[str, str]:
     """Return what reproduces the figures: commit, hashes, settings, seeds."""
     model = read_manifest(folders["model"])
+    calibration = read_description(folders["model"]).calibration
     return {
         "Data set": data_set,
         "Tables": read_manifest(folders["tables"]).content_hash[:12],
         "Examples": read_manifest(folders["examples"]).content_hash[:12],
         "Model": model.content_hash[:12],
         "Commit": model.provenance.get("commit", "unknown"),
+        "Probabilities": calibration.in_words(),
         "Training seed": str(model.config.get("seed", "unknown")),
         "Bootstrap": f"{bootstrap} resamples of users, seed {seed}",
     }

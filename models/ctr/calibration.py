@@ -60,3 +60,13 @@ class Calibration(BaseModel):
         if self.method == "isotonic":
             return np.interp(shifted, self.logits, self.values)
         return expit(self.slope * shifted + self.intercept)
+
+    def in_words(self) -> str:
+        """Return what lies between logit and probability, for people."""
+        names = {"none": "sigmoid", "platt": "Platt scaling", "isotonic": "isotonic regression"}
+        parts = [names[self.method]]
+        if self.train_offset:
+            parts.insert(0, f"logit {self.train_offset:+.4g} for training's own sampling")
+        if self.log_negative_rate != 1.0:
+            parts.append(f"corrected to a log with all non-clicks, {self.log_negative_rate:g} kept")
+        return ", ".join(parts)

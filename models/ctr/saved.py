@@ -70,6 +70,15 @@ def save_model(
     )
 
 
+def read_description(folder: Path) -> ModelDescription:
+    """Return what ``model.json`` says; raise `CorruptArtifactError` where it cannot be read."""
+    try:
+        text = (folder / DESCRIPTION).read_text(encoding="utf-8")
+        return ModelDescription.model_validate_json(text)
+    except (OSError, ValidationError, json.JSONDecodeError) as error:
+        raise _not_whole(folder, error) from None
+
+
 def load_model(folder: Path) -> LoadedModel:
     """Return the model at ``folder`` in evaluation mode, on the CPU.
 
@@ -77,17 +86,11 @@ def load_model(folder: Path) -> LoadedModel:
         CorruptArtifactError: a file is missing or unreadable.
         IncompatibleArtifactError: the weights are not those of the model described.
     """
+    description = read_description(folder)
     try:
-        text = (folder / DESCRIPTION).read_text(encoding="utf-8")
-        description = ModelDescription.model_validate_json(text)
         tables, weights = load_file(folder / CATALOGUE), load_file(folder / WEIGHTS)
-    except (OSError, ValidationError, SafetensorError, json.JSONDecodeError) as error:
-        raise CorruptArtifactError(
-            f"This is no whole CTR model: {str(error).splitlines()[0]}",
-            where=str(folder),
-            allowed=f"a folder with {DESCRIPTION}, {CATALOGUE} and {WEIGHTS}",
-            do="Train the model again, or bring the run's files back: intentflow checkout RUN",
-        ) from None
+    except (OSError, SafetensorError) as error:
+        raise _not_whole(folder, error) from None
     catalogue = Catalogue(
         spec=description.spec,
         item_fields=tables["item_fields"],
@@ -107,6 +110,15 @@ def load_model(folder: Path) -> LoadedModel:
     metadata = {"seed": description.seed, "summary": description.summary}
     return LoadedModel(
         model.eval(), description.config, catalogue, metadata, description.calibration
+    )
+
+
+def _not_whole(folder: Path, error: Exception) -> CorruptArtifactError:
+    return CorruptArtifactError(
+        f"This is no whole CTR model: {str(error).splitlines()[0]}",
+        where=str(folder),
+        allowed=f"a folder with {DESCRIPTION}, {CATALOGUE} and {WEIGHTS}",
+        do="Train the model again, or bring the run's files back: intentflow checkout RUN",
     )
 
 

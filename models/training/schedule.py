@@ -19,8 +19,8 @@ class LearningRate:
     def __init__(
         self, config: TrainingConfig, optimizer: torch.optim.Optimizer, steps: int
     ) -> None:
-        self._groups = optimizer.param_groups
-        self._rates = [float(group["lr"]) for group in self._groups]
+        self._optimizer = optimizer
+        self._rates = [float(group["lr"]) for group in optimizer.param_groups]
         self._schedule, self._warmup, self._steps = config.schedule, config.warmup_steps, steps
         self._constant = config.schedule == "constant" and not config.warmup_steps
 
@@ -29,7 +29,7 @@ class LearningRate:
         if self._constant:
             return
         factor = self.factor(step)
-        for group, rate in zip(self._groups, self._rates, strict=True):
+        for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
             group["lr"] = rate * factor
 
     def factor(self, step: int) -> float:

@@ -44,7 +44,7 @@ def _model_folder(store: ExampleStore, tmp_path: Path) -> Path:
     config = CTRConfig(
         model="daian",
         settings={"embedding_dim": 8, "head": [32], "attention_hidden": 16, "uim_epochs": 1},
-        training=TrainingConfig(batch_size=4096, max_epochs=1),
+        training=TrainingConfig(batch_size=4096, max_epochs=1, calibration="platt"),
     )
     catalogue = make_catalogue(store, content, intents)
     with write_artifact(tmp_path / "model", "ctr_model") as draft:
@@ -74,7 +74,8 @@ def test_a_thousand_real_rows_score_over_http_as_offline(
     store: ExampleStore, model_folder: Path, tmp_path: Path, free_port: int
 ) -> None:
     rows = np.random.default_rng(2).permutation(store.rows("test"))[:ROWS]
-    offline = score(load_model(model_folder).model, store, rows).probability
+    loaded = load_model(model_folder)
+    offline = score(loaded.model, store, rows, calibration=loaded.calibration).probability
     bento = build_bento(model_folder, version="real", home=tmp_path / "bento")
     served = np.empty(ROWS)
     with serving(Path(bento.path), Path(bento.home), free_port) as server:

@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from models.artifacts import write_artifact
+from models.ctr.calibration import Calibration
+from models.ctr.saved import load_model
 from models.errors import CorruptArtifactError, IncompatibleArtifactError, RequestError
 from models.serving.predictor import Predictor
 from models.serving.request import ScoreRequest, parse_request
@@ -45,6 +47,41 @@ def test_requests_score_as_the_examples_they_became(
         assert np.isnan(intents).all()
     else:
         np.testing.assert_allclose(intents, offline.intent, rtol=0, atol=1e-6)
+
+
+CALIBRATIONS = {
+    "platt": Calibration(method="platt", slope=0.6, intercept=-0.4, train_offset=-0.7),
+    "isotonic": Calibration(
+        method="isotonic", logits=(-2.0, -0.5, 0.1, 1.5), values=(0.05, 0.2, 0.2, 0.8)
+    ),
+    "sampled log": Calibration(train_offset=0.3, log_negative_rate=0.05),
+}
+
+
+@pytest.mark.parametrize("calibration", CALIBRATIONS.values(), ids=list(CALIBRATIONS))
+def test_calibrated_requests_score_as_the_examples_they_became(
+    calibration: Calibration, shop: Shop, tmp_path: Path
+) -> None:
+    with write_artifact(tmp_path / "model", "ctr_model") as draft:
+        for path in shop.folders["daian"].iterdir():
+            if path.name != "manifest.json":
+                shutil.copy(path, draft.folder)
+        told = json.loads((draft.folder / "model.json").read_text())
+        told["calibration"] = calibration.model_dump()
+        (draft.folder / "model.json").write_text(json.dumps(told))
+    rows = np.random.default_rng(1).permutation(shop.store.num_examples)[:200]
+    loaded = load_model(tmp_path / "model")
+    assert loaded.calibration == calibration
+    offline = score(loaded.model, shop.store, rows, calibration=loaded.calibration)
+    plain = score(loaded.model, shop.store, rows)
+    assert np.array_equal(offline.logit, plain.logit)
+    assert np.abs(offline.probability - plain.probability).max() > 0.02
+    predictor = Predictor.load(tmp_path / "model")
+    place = {row: index for index, row in enumerate(rows.tolist())}
+    for of_request, request in shop.requests(rows):
+        found = predictor.score(request).probabilities
+        expected = offline.probability[[place[row] for row in of_request]]
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
 
 
 def test_a_request_becomes_the_batch_the_store_gathers(derived_shop: Shop) -> None:

@@ -22,6 +22,18 @@ def test_a_divergence_is_better_when_lower() -> None:
     assert (stopping.best, stopping.best_epoch) == (0.5, 1)
 
 
+def test_a_log_loss_is_better_when_lower() -> None:
+    stopping = run("valid/log_loss", [0.6, 0.5, 0.55], patience=1)
+    assert (stopping.best, stopping.best_epoch) == (0.5, 1)
+
+
+def test_a_gain_of_the_least_size_is_none() -> None:
+    stopping = EarlyStopping(monitor="valid/auc", patience=2, min_delta=0.25)
+    assert [stopping.update(i, v) for i, v in enumerate((0.25, 0.5, 0.75, 1.25))] == [
+        True, False, True, True,
+    ]  # fmt: skip
+
+
 def test_an_equal_value_is_no_improvement() -> None:
     assert run("valid/auc", [0.5, 0.5], patience=1).best_epoch == 0
 

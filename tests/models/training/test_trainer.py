@@ -1,23 +1,18 @@
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from models.ctr.base import Stage
 from models.ctr.config import CTRConfig
 from models.errors import ConfigError, TrainingError
 from models.training.checkpoint import CHECKPOINT
-from models.training.loop import TrainingLoop
+from models.training.determinism import deterministic_algorithms
+from models.training.loop import TrainingLoop, monitored
 from models.training.trainer import pick_device, train
 from tests.models.training.synthetic import Dataset, small_config
-
-ROOT = Path(__file__).resolve().parents[3]
 
 
 def run(dataset: Dataset, folder: Path, config: CTRConfig, seed: int = 0) -> dict[str, bytes]:
@@ -175,45 +170,62 @@ def test_other_optimizers_and_precisions_learn_too(
     assert rows[-1]["train/loss"] < rows[0]["train/loss"]
 
 
-KILLED_RUN = """
-import sys
-from pathlib import Path
-import torch
-torch.set_num_threads(1)
-from tests.models.training.synthetic import make_dataset, small_config
-from models.training.trainer import train
-folder = Path(sys.argv[1])
-dataset = make_dataset(folder / sys.argv[2])
-config = small_config("daian", max_epochs=3, batch_size=32, checkpoint_every=3, patience=3)
-train(config, dataset.store, dataset.catalogue, dataset.intents, folder / "model", seed=0,
-      resume_folder=folder / "resume")
-"""
-
-
-@pytest.mark.slow
-def test_a_process_killed_again_and_again_ends_with_the_bytes_of_an_undisturbed_one(
-    tmp_path: Path,
+def test_a_run_goes_on_in_the_middle_of_its_schedule_and_buckets(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def start(folder: Path, name: str) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            [sys.executable, "-c", KILLED_RUN, str(folder), name],
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )
+    config = small_config(
+        "din", max_epochs=3, patience=3, batch_size=64, checkpoint_every=2, schedule="linear",
+        warmup_steps=7, length_buckets=3, grad_clip=0.5, positive_weight=3.0,
+        monitor="valid/log_loss", optimizer="adagrad",
+    )  # fmt: skip
+    expected = run(dataset, tmp_path / "undisturbed", config)
+    interrupted(dataset, tmp_path / "killed", config, 30, monkeypatch)
+    assert run(dataset, tmp_path / "killed", config) == expected
 
-    assert start(tmp_path / "undisturbed", "data").wait(timeout=300) == 0
-    killed = tmp_path / "killed"
-    checkpoint = killed / "resume" / CHECKPOINT
-    for attempt in range(2):
-        process = start(killed, f"data{attempt}")
-        before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
-        deadline = time.monotonic() + 120
-        while not (checkpoint.exists() and checkpoint.stat().st_mtime_ns != before):
-            assert time.monotonic() < deadline
-            assert process.poll() is None
-            time.sleep(0.01)
-        time.sleep(0.3 * attempt)
-        process.send_signal(signal.SIGKILL)
-        assert process.wait(timeout=30) == -signal.SIGKILL
-    assert start(killed, "last").wait(timeout=300) == 0
-    assert contents(killed / "model") == contents(tmp_path / "undisturbed" / "model")
+
+def test_batches_from_the_devices_memory_train_to_the_same_bytes(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    always, never = (
+        run(dataset, tmp_path / where, small_config("daian", max_epochs=1, store_on_device=where))
+        for where in ("always", "never")
+    )
+    assert always["weights.safetensors"] == never["weights.safetensors"]
+    assert always["history.jsonl"] == never["history.jsonl"]
+
+
+def test_the_monitor_decides_which_epoch_is_kept(dataset: Dataset, tmp_path: Path) -> None:
+    wild = {"max_epochs": 8, "patience": 8, "batch_size": 64, "learning_rate": 0.03}
+    for monitor, best in (("valid/auc", np.argmax), ("valid/log_loss", np.argmin)):
+        files = run(dataset, tmp_path / monitor[6:], small_config("din", monitor=monitor, **wild))
+        rows = curves(files)
+        kept = int(best([row[monitor] for row in rows]))
+        summary = json.loads(files["model.json"])["summary"]
+        assert summary["best_valid_auc"] == rows[kept]["valid/auc"]
+
+
+def test_dies_intent_stage_keeps_its_own_monitor() -> None:
+    config = small_config("daian", monitor="valid/log_loss").training
+    assert monitored(Stage("uim", "intent_kl", monitor="valid/intent_kl"), config) == (
+        "valid/intent_kl"
+    )
+    assert monitored(Stage("joint"), config) == "valid/log_loss"
+
+
+def test_deterministic_mode_trains_and_leaves_torch_as_it_was(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    config = small_config("daian", max_epochs=1, deterministic=True)
+    assert run(dataset, tmp_path / "1", config) == run(dataset, tmp_path / "2", config)
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_an_operation_that_is_not_deterministic_is_a_named_error() -> None:
+    with (
+        pytest.raises(TrainingError, match=r"(?s)not deterministic here.*deterministic: false"),
+        deterministic_algorithms(wanted=True),
+    ):
+        raise RuntimeError("put_ does not have a deterministic implementation, but you set …")
+    with pytest.raises(RuntimeError, match="other"), deterministic_algorithms(wanted=True):
+        raise RuntimeError("something other")
+    assert not torch.are_deterministic_algorithms_enabled()
