@@ -41,7 +41,8 @@ class FusedTargetAttention(torch.autograd.Function):
             keys = unit.keys(block)
             hidden = unit.hidden(block, keys, unit.matrix(block)).relu_()
             scores = torch.mv(hidden.flatten(0, 1), unit.weights.out).view(hidden.shape[:2])
-            scores = _normalised(scores + unit.weights.out_bias, unit.padding(block), normalisation)
+            padding = unit.padding(block) if normalisation == "softmax" else None
+            scores = _normalised(scores.add_(unit.weights.out_bias), padding, normalisation)
             attention[block.places] = scores.flatten()
             result[block.rows] = torch.bmm(scores[:, None], keys)[:, 0, :-1]
         ctx.save_for_backward(query, table, plan.order, plan.key_row, attention, *weights)
@@ -139,8 +140,8 @@ class _Gradients:
         of_matrix = torch.bmm(keys.mul_(scores[..., None]).transpose(1, 2), active, out=matrix)
         self.bias[block.rows] = of_matrix[:, dim]
         of_columns = of_matrix[:, :dim].transpose(0, 1)  # D r A
-        both = torch.stack([torch.ones_like(query), query]).permute(2, 0, 1)  # D 2 r
-        self.matrix += torch.bmm(both, of_columns)  # baddbmm_ would go through it one by one
+        both = torch.stack([torch.ones_like(query), query]).permute(2, 0, 1).contiguous()  # D 2 r
+        self.matrix += torch.bmm(both, of_columns)
         self.query[block.rows] = torch.bmm(of_columns, self.product).squeeze(-1).t()
 
     def of_query(self) -> Float[Tensor, "R D"]:
@@ -164,9 +165,9 @@ class _Gradients:
         )
 
 
-def _normalised(scores: Tensor, padding: Tensor, normalisation: str) -> Float[Tensor, "r w"]:
-    """Return the weights of the keys; those of padding matter to a softmax alone."""
-    if normalisation == "softmax":
+def _normalised(scores: Tensor, padding: Tensor | None, normalisation: str) -> Float[Tensor, "r w"]:
+    """Return the weights of the keys; a softmax alone must know the padding, whose keys are zero."""
+    if padding is not None:
         return torch.softmax(scores.masked_fill_(padding, float("-inf")), dim=-1)
     return scores.sigmoid_() if normalisation == "sigmoid" else scores
 
