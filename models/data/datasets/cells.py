@@ -46,7 +46,11 @@ class Cell:
         """Return the cell as the file has it, null where it is missing."""
         if dtype != pl.String:
             return pl.col(self.source)
-        return pl.col(self.source).str.strip_chars().replace(dict.fromkeys(("", *self.none)))
+        text = pl.col(self.source).str.strip_chars()
+        missing = text == ""
+        for word in self.none:  # a chain, and no `replace`, which does not stream
+            missing |= text == word
+        return pl.when(~missing).then(text)
 
     def faults(self, dtype: pl.DataType) -> list["CellFault"]:
         """Return what can be wrong with the cell, each with the rows where it is."""
@@ -112,29 +116,37 @@ def typed_rows(
     """
     schema = scan.collect_schema()
     faults = [fault for cell in cells.values() for fault in cell.faults(schema[cell.source])]
+    values = {name: cell.typed(schema[cell.source]) for name, cell in cells.items()}
+    rows = scan.with_row_index("row").with_columns(pl.col("row").cast(pl.Int64))
+    misfit = pl.any_horizontal(fault.bad for fault in faults)
+    with named_faults(path):
+        read, misfits = scan.select(pl.len(), misfit.sum()).collect(engine="streaming").row(0)
+        tally.read += read
+        if not misfits:
+            return rows.select("row", **values)
+        _count(rows.filter(misfit), path, faults, tally)
+    return rows.filter(~misfit).select("row", **values)
+
+
+def _count(misfits: pl.LazyFrame, path: Path, faults: Sequence[CellFault], tally: Tally) -> None:
+    """Count rows by their first fault, or raise `SchemaError` for the first of them."""
     code = pl.lit(None, dtype=pl.UInt16)
     for number, fault in reversed(list(enumerate(faults))):
         code = pl.when(fault.bad).then(pl.lit(number, dtype=pl.UInt16)).otherwise(code)
-    rows = scan.with_row_index("row").with_columns(pl.col("row").cast(pl.Int64))
-    with named_faults(path):
-        found = rows.group_by(code.alias("fault")).agg(pl.len(), pl.col("row").min())
-        counts = found.collect(engine="streaming").sort("row").rows()
-        tally.read += sum(count for _, count, _ in counts)
-        dirty = [each for each in counts if each[0] is not None]
-        for number, count, row in dirty:
-            fault = faults[number]
-            if tally.settings.policy == "fatal":
-                value = rows.filter(pl.col("row") == row).select(fault.source).collect().item()
-                place = f"{path}, row {row + 1}, column {fault.source}"
-                raise wrong_cell(fault.source, value, fault.problem, count, place, fault.allowed)
-            shown = rows.filter(code == number).select("row", fault.source)
-            samples = shown.head(tally.settings.samples).collect(engine="streaming").rows()
-            tally.add(fault.source, fault.problem, count, [
-                Sample(str(path), row + 1, fault.source, str(value or ""), fault.problem)
-                for row, value in samples
-            ])  # fmt: skip
-    values = {name: cell.typed(schema[cell.source]) for name, cell in cells.items()}
-    return (rows.filter(code.is_null()) if dirty else rows).select("row", **values)
+    found = misfits.group_by(code.alias("fault")).agg(pl.len(), pl.col("row").min())
+    for number, count, first in found.collect(engine="streaming").sort("row").rows():
+        fault = faults[number]
+        shown = misfits.filter(code == number).select("row", fault.source)
+        fatal = tally.settings.policy == "fatal"
+        samples = shown.head(1 if fatal else tally.settings.samples).collect().rows()
+        if fatal:
+            place = f"{path}, row {first + 1}, column {fault.source}"
+            value = samples[0][1]
+            raise wrong_cell(fault.source, value, fault.problem, count, place, fault.allowed)
+        tally.add(fault.source, fault.problem, count, [
+            Sample(str(path), row + 1, fault.source, str(value or ""), fault.problem)
+            for row, value in samples
+        ])  # fmt: skip
 
 
 def usable(tally: Tally) -> int:
