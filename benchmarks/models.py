@@ -34,7 +34,7 @@ CONFIGS = Path("configs")
 def prepare(dataset: str, encoder: str, folder: Path) -> tuple[Tables, Evidence, np.ndarray]:
     """Return tables, examples, intent labels and content of a data set, as the workflow does."""
     config = load_settings(DatasetConfig, config_path("datasets", dataset, CONFIGS))
-    tables = load_dataset(config, Path.cwd())
+    tables = load_dataset(config, Path.cwd()).collect()
     (folder / "content").mkdir()
     (folder / "intents").mkdir()
     build_example_store(tables, config.examples, folder / "examples", seed=1)

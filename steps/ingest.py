@@ -7,7 +7,7 @@ from zenml import step
 from models.artifacts import ArtifactRef
 from models.data.datasets.registry import DatasetConfig, load_dataset
 from models.data.schema import TABLES
-from models.data.tables import write_tables
+from models.data.tables import scan_tables, write_tables
 from models.settings import parse_settings
 from steps.adapters import caching
 from steps.adapters.materializers import ArtifactRefMaterializer
@@ -25,7 +25,8 @@ def ingest(dataset: dict[str, Any], raw: str) -> Annotated[ArtifactRef, "tables"
     def write(folder: Any) -> Any:
         tables = load_dataset(config, project_root())
         write_tables(tables, folder)
-        return {f"{name}_rows": len(tables.table(name)) for name in TABLES} | tables.spec.facts
+        written = scan_tables(folder)
+        return {f"{name}_rows": written.height(name) for name in TABLES} | tables.spec.facts
 
     return produce(
         "tables",

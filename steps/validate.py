@@ -6,7 +6,7 @@ from zenml import step
 
 from models.artifacts import ArtifactRef
 from models.data.datasets.registry import DatasetConfig
-from models.data.tables import read_tables
+from models.data.tables import scan_tables
 from models.settings import parse_settings
 from steps.adapters import caching
 from steps.adapters.great_expectations import ValidationConfig, require_valid, validate_tables
@@ -24,7 +24,7 @@ def validate(
     """Return the verdict on the tables; a failed critical expectation ends the run here."""
     config = parse_settings(ValidationConfig, settings, "validation")
     examples = parse_settings(DatasetConfig, dataset, "dataset").examples
-    source = read_tables(local(tables))
+    source = scan_tables(local(tables))
     verdict = produce(
         "validation",
         lambda folder: validate_tables(

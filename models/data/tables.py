@@ -57,6 +57,14 @@ class Tables:
         """Return the table called ``name`` as a query."""
         return self.table(name).lazy()
 
+    def height(self, name: TableName) -> int:
+        """Return the number of rows of a table."""
+        return self.table(name).height
+
+    def collect(self) -> "Tables":
+        """Return itself: all rows are in memory."""
+        return self
+
     def scan(self) -> "TableScan":
         """Return the same data set in the form of a scan."""
         return TableScan(
@@ -100,6 +108,10 @@ class TableScan:
             "impressions": self.impressions,
             "behaviours": self.behaviours,
         }[name]
+
+    def height(self, name: TableName) -> int:
+        """Return the number of rows of a table."""
+        return self.lazy(name).select(pl.len()).collect(engine="streaming").item()
 
     def collect(self) -> Tables:
         """Return the data set with all its rows in memory."""

@@ -23,6 +23,8 @@ from models.reports.verdicts import (
     ValidationVerdict,
 )
 
+_LONGEST_VALUE = 80
+
 
 def write_validation_page(
     folder: Path,
@@ -33,7 +35,16 @@ def write_validation_page(
 ) -> Path:
     """Write the page of a validation verdict into ``folder`` and return its path."""
     failed = [*verdict.critical, *verdict.warnings]
-    sections = [Section("Rows", _row_tiles(verdict.rows))] if verdict.rows else []
+    sections = [Section("Rows", _row_tiles(verdict.rows), verdict.note)] if verdict.rows else []
+    if verdict.dirty_rows:
+        sections.append(
+            Section(
+                "Dirty rows",
+                join(_dirty_reasons(verdict), _dirty_samples(verdict)),
+                "Left out when the raw files were read, as dirty_rows of the data set's settings "
+                "allows; a row counts once, by the first thing wrong with it.",
+            )
+        )
     if failed:
         sections.append(
             Section(
@@ -81,6 +92,40 @@ def _row_tiles(rows: Mapping[str, int]) -> Html:
     return tiles(
         Tile(name=name, value=count(value), meaning="rows") for name, value in rows.items()
     )
+
+
+def _dirty_reasons(verdict: ValidationVerdict) -> Html:
+    counted = sorted(verdict.dirty_rows, key=lambda reason: (reason.table, -reason.rows))
+    rows = [
+        [reason.table, reason.column or "whole line", reason.reason, count(reason.rows)]
+        for reason in counted
+    ]
+    return table(["Table", "Column", "Reason", "Rows"], rows)
+
+
+def _dirty_samples(verdict: ValidationVerdict) -> Html:
+    rows = [
+        [
+            f"{sample.file}, row {sample.row:,}",
+            sample.column or "whole line",
+            sample.reason,
+            _value(sample.value),
+        ]
+        for sample in verdict.dirty_samples
+    ]
+    if not rows:
+        return Html()
+    shown, all_rows = len(rows), sum(reason.rows for reason in verdict.dirty_rows)
+    return folded(
+        f"{shown:,} of the {all_rows:,} dirty rows",
+        table(["Where", "Column", "Reason", "What stands there"], rows),
+    )
+
+
+def _value(value: str | None) -> str:
+    if not value:
+        return "(empty)"
+    return value if len(value) <= _LONGEST_VALUE else f"{value[:_LONGEST_VALUE]}…"
 
 
 def _failure(check: Check) -> Html:

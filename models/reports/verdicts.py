@@ -35,12 +35,44 @@ class Check(Verdict):
     examples: tuple[str, ...] = ()
 
 
+class DirtyReason(Verdict):
+    """How many rows of a table were left out when it was read, for one reason."""
+
+    table: str
+    column: str
+    reason: str
+    rows: int
+
+
+class DirtySample(Verdict):
+    """One of them: where it stands, and what stands there."""
+
+    table: str
+    file: str
+    row: int
+    column: str
+    value: str | None
+    reason: str
+
+
 class ValidationVerdict(Verdict):
-    """Whether the tables may be used: ``passed`` unless a critical check failed."""
+    """Whether the tables may be used: ``passed`` unless a critical check failed.
+
+    Attributes:
+        passed: Whether no critical check failed.
+        checks: What was looked at.
+        rows: Rows of each table.
+        note: What was not looked at on every row, "" where everything was.
+        dirty_rows: Rows left out when the raw files were read, by reason.
+        dirty_samples: Some of them.
+    """
 
     passed: bool
     checks: tuple[Check, ...] = ()
     rows: dict[str, int] = {}
+    note: str = ""
+    dirty_rows: tuple[DirtyReason, ...] = ()
+    dirty_samples: tuple[DirtySample, ...] = ()
 
     @property
     def critical(self) -> tuple[Check, ...]:

@@ -41,7 +41,7 @@ def _stages(arguments: argparse.Namespace, folder: Path) -> Iterator[tuple[str, 
     config = DatasetConfig.model_validate(resolve("datasets", arguments.config, configs))
     rules = ValidationConfig.model_validate(resolve("validation", arguments.validation, configs))
     tables = load_dataset(config, project_root())
-    yield "tables", {name: len(tables.table(name)) for name in TABLES} | tables.spec.facts
+    yield "tables", {name: tables.height(name) for name in TABLES} | tables.spec.facts
     verdict, examples = folder / "validation", folder / "examples"
     verdict.mkdir()
     examples.mkdir()

@@ -1,16 +1,15 @@
 """A check, before and after Great Expectations has judged it, and the list they are gathered in."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
-
-import polars as pl
 
 from models.data.schema import TABLES, TableName
 from models.reports.verdicts import Check, ValidationVerdict
+from steps.adapters.expectation_scope import Figure, Scope, on_all_rows
 from steps.adapters.expectation_settings import CheckSettings, ValidationConfig
 
-SHOWN_ROWS = 5
+_OF_ONE_ROW = "expect_column_max_to_be_between"  # of a figure: Data Docs then show the number
 
 
 class NamedCheck(Check):
@@ -25,23 +24,6 @@ class NamedVerdict(ValidationVerdict):
     """A verdict whose checks carry their names and remedies: what ``verdict.json`` holds."""
 
     checks: tuple[NamedCheck, ...] = ()  # type: ignore[assignment]
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A number computed from the tables, for what no single-table expectation can express.
-
-    Attributes:
-        value: What the expectation bounds: mostly the number of rows at fault.
-        count: Rows at fault.
-        rows: The first of them.
-        checked: Rows looked at; ``max_share`` is a share of these.
-    """
-
-    value: float
-    count: int = 0
-    rows: pl.DataFrame = field(default_factory=pl.DataFrame)
-    checked: int = 0
 
 
 @dataclass(frozen=True)
@@ -74,12 +56,17 @@ class Planned:
 class Checklist:
     """Gathers the checks that are not skipped.
 
+    Expectations on a table that is not held in memory become figures of all its rows, where they
+    can; otherwise they are of the rows that are, and say so.
+
     Args:
         config: Severities and thresholds.
+        scope: What is looked at.
     """
 
-    def __init__(self, config: ValidationConfig) -> None:
+    def __init__(self, config: ValidationConfig, scope: Scope) -> None:
         self.config = config
+        self.scope = scope
         self.checks: list[Planned] = []
 
     def rows_hold(
@@ -108,18 +95,22 @@ class Checklist:
         words: str,
         do: str,
         measure: Callable[[], Figure],
+        *,
+        whole: bool = False,
     ) -> None:
-        """Add a computed number that must lie in ``min`` … ``max``; a count, by ``max_share``."""
+        """Add a computed number that must lie in ``min`` … ``max``; a count, by ``max_share``.
+
+        ``whole``: it was computed from all rows, even of a table not held in memory.
+        """
         settings = self.config.check(name)
         if settings.severity == "skip":
             return
         figure = measure()
-        bounds = {"min_value": settings.min, "max_value": settings.max}
         if figure.checked:
-            bounds = {"max_value": int(settings.max_share * figure.checked)}
             words += share_words(settings.max_share)
-        kind = "expect_column_max_to_be_between"  # of one row: Data Docs then show the number
-        self._add(name, column, words, kind, do, bounds, figure)
+        words += "" if whole else self.scope.words(_table_of(name))
+        bounds = {"min_value": settings.min, "max_value": settings.max}
+        self._add(name, column, words, _OF_ONE_ROW, do, bounds, figure)
 
     def _add(
         self,
@@ -131,16 +122,32 @@ class Checklist:
         arguments: Mapping[str, Any],
         figure: Figure | None = None,
     ) -> None:
-        settings = self.config.check(name)
-        unbounded = "max_value" in arguments and not _is_bounded(arguments)
-        if settings.severity == "skip" or unbounded:
+        settings, table = self.config.check(name), _table_of(name)
+        if settings.severity == "skip":
             return
-        table = _table_of(name)
+        if figure is None and self.scope.is_sampled(table):
+            figure = on_all_rows(self.scope.whole.lazy(table), kind, arguments)
+            kind = kind if figure is None else _OF_ONE_ROW
+            words += (
+                self.scope.words(table) if figure is None and "column_list" in arguments else ""
+            )
         if figure is not None:
+            arguments = _bounds(figure, settings, arguments)
             arguments = {**arguments, "column": figure_column(name, column)}
+        if "max_value" in arguments and not _is_bounded(arguments):
+            return
         self.checks.append(
             Planned(name, table, column, words, kind, arguments, do, settings, figure)
         )
+
+
+def _bounds(
+    figure: Figure, settings: CheckSettings, arguments: Mapping[str, Any]
+) -> dict[str, float | None]:
+    """Return what a figure may be: a count of rows by their share, another number by itself."""
+    if figure.checked:
+        return {"max_value": int(settings.max_share * figure.checked)}
+    return {name: arguments.get(name) for name in ("min_value", "max_value")}
 
 
 def figure_column(name: str, column: str) -> str:

@@ -8,8 +8,8 @@ import polars as pl
 from models.data.example_settings import ExamplesConfig
 from models.data.leakage import single_feature_aucs
 from models.data.schema import TABLES, TableName, expected_columns
-from models.data.tables import Tables
-from steps.adapters.expectation_checks import SHOWN_ROWS, Figure
+from models.data.tables import Tables, TableScan
+from steps.adapters.expectation_scope import SHOWN_ROWS, Figure, faults
 from steps.adapters.expectation_settings import ValidationConfig
 
 
@@ -46,13 +46,13 @@ def fits(dtype: pl.DataType, kind: str) -> bool:
     return dtype.is_numeric()
 
 
-def unknown_keys(frame: pl.DataFrame, column: str, known: pl.Series) -> Figure:
+def unknown_keys(rows: pl.LazyFrame, column: str, known: pl.Series) -> Figure:
     """Return how many rows name a key, not null, that is not in ``known``."""
-    if frame.schema[column] == pl.Null:
-        return Figure(0.0, checked=frame.height)
-    keys = known.cast(frame.schema[column], strict=False).unique().drop_nulls()
-    wrong = frame.filter(pl.col(column).is_not_null() & ~pl.col(column).is_in(keys.implode()))
-    return _count(wrong, frame.height)
+    dtype = rows.collect_schema()[column]
+    if dtype == pl.Null:
+        return faults(rows, pl.lit(value=False))
+    keys = known.cast(dtype, strict=False).unique().drop_nulls()
+    return faults(rows, ~pl.col(column).is_in(keys.implode()))
 
 
 def not_finite(frame: pl.DataFrame, column: str) -> Figure:
@@ -72,18 +72,21 @@ def divided_requests(impressions: pl.DataFrame) -> Figure:
     return _count(requests.filter(pl.col("users") > 1), requests.height)
 
 
-def span(impressions: pl.DataFrame) -> Figure:
+def span(impressions: pl.LazyFrame) -> Figure:
     """Return the seconds between the first and the last impression."""
-    times = impressions["timestamp"].drop_nulls().cast(pl.Int64)
-    return Figure(float(times.max() - times.min()) if len(times) else 0.0)  # type: ignore[operator]
+    time = pl.col("timestamp").cast(pl.Int64)
+    seconds = impressions.select(time.max() - time.min()).collect(engine="streaming").item()
+    return Figure(float(seconds or 0))
 
 
-def out_of_order(tables: Tables) -> Figure:
+def out_of_order(tables: Tables | TableScan) -> Figure:
     """Return 1 if no behaviour lies before the last impression, so that no history can fill."""
-    last = tables.impressions["timestamp"].max()
-    early = tables.behaviours.filter(pl.col("timestamp") < last)
-    first = tables.behaviours.sort("timestamp").head(SHOWN_ROWS)
-    return Figure(float(early.is_empty()), 0, first if early.is_empty() else pl.DataFrame())
+    time = pl.col("timestamp")
+    last = tables.lazy("impressions").select(time.max()).collect(engine="streaming").item()
+    events = tables.lazy("behaviours")
+    if not events.filter(time < last).head(1).collect(engine="streaming").is_empty():
+        return Figure(0.0)
+    return Figure(1.0, 0, events.bottom_k(SHOWN_ROWS, by="timestamp").collect(engine="streaming"))
 
 
 def unreadable_images(items: pl.DataFrame, root: Path | None, config: ValidationConfig) -> Figure:
@@ -161,11 +164,10 @@ def derived_triggers(tables: Tables, examples: ExamplesConfig, config: Validatio
     return Figure(float(covered.mean() or 0.0), rows.height, rows.head(SHOWN_ROWS))  # type: ignore[arg-type]
 
 
-def logged_triggers(impressions: pl.DataFrame) -> Figure:
+def logged_triggers(impressions: pl.LazyFrame) -> Figure:
     """Return the share of impressions whose trigger is logged."""
-    missing = impressions.filter(pl.col("trigger_item_id").is_null())
-    share = 1 - missing.height / max(impressions.height, 1)
-    return Figure(share, missing.height, missing.head(SHOWN_ROWS))
+    found = faults(impressions, pl.col("trigger_item_id").is_null())
+    return Figure(1 - found.count / max(found.checked, 1), found.count, found.rows)
 
 
 def foreign_triggers(tables: Tables, config: ValidationConfig) -> Figure:

@@ -106,12 +106,15 @@ class ValidationConfig(Settings):
         checks: Check name to settings; a check, or a setting of it, not given keeps its default.
         sample_rows: Impressions that checks of histories and of label leaks look at, drawn with
             ``seed``; keys, nulls and values are always checked on every row.
+        max_rows: Events held in memory; of a longer log the events of some users are, for repeated
+            rows, requests, histories, triggers and leaks, and every row is read for all the rest.
         image_sample: Images opened, drawn with ``seed``.
         seed: Seed of both samples.
     """
 
     checks: dict[str, CheckSettings] = Field(default_factory=dict)
     sample_rows: int = Field(default=200_000, ge=1000)
+    max_rows: int = Field(default=2_000_000, ge=1000)
     image_sample: int = Field(default=2000, ge=1)
     seed: int = 0
 

@@ -82,13 +82,14 @@ def add_context(checklist: Checklist, tables: Tables, examples: ExamplesConfig) 
 
 
 def _add_logged_triggers(checklist: Checklist, tables: Tables) -> None:
-    impressions, column = tables.impressions, "trigger_item_id"
+    impressions, column = checklist.scope.whole.lazy("impressions"), "trigger_item_id"
     checklist.figure_holds(
         "impressions.trigger.present",
         column,
         "share of impressions with a trigger",
         "Map the trigger's column in the data set's file, or set examples.trigger to derived.",
         lambda: figures.logged_triggers(impressions),
+        whole=True,
     )
     checklist.figure_holds(
         "impressions.trigger.known",
@@ -96,8 +97,9 @@ def _add_logged_triggers(checklist: Checklist, tables: Tables) -> None:
         "every trigger stands in items",
         JOIN.format(home="items"),
         lambda: figures.unknown_keys(impressions, column, tables.items["item_id"]),
+        whole=True,
     )
-    if impressions.schema[column] != pl.Null:
+    if tables.impressions.schema[column] != pl.Null:
         checklist.figure_holds(
             "impressions.trigger.in_history",
             column,

@@ -37,6 +37,7 @@ def add_structure(checklist: Checklist, tables: Tables) -> None:
             "every column has a type its kind allows",
             "Convert the columns in the data set's adapter.",
             lambda table=table: figures.wrong_types(tables, table),
+            whole=True,
         )
 
 
@@ -93,7 +94,8 @@ def add_impressions(checklist: Checklist, tables: Tables) -> None:
         "timestamp",
         "seconds from the first to the last impression",
         "Take a longer log, or look at the unit of the timestamps.",
-        lambda: figures.span(tables.impressions),
+        lambda: figures.span(checklist.scope.whole.lazy("impressions")),
+        whole=True,
     )
     for column in tables.spec.context_fields:
         add_not_null(checklist, "impressions.context.not_null", column)
@@ -111,7 +113,8 @@ def add_behaviours(checklist: Checklist, tables: Tables) -> None:
         "timestamp",
         "1 if no event lies before the last impression, else 0",
         "Look at the unit and time zone of both tables' timestamps.",
-        lambda: figures.out_of_order(tables),
+        lambda: figures.out_of_order(checklist.scope.whole),
+        whole=True,
     )
     words = "every kind has a name"
     checklist.rows_hold("behaviours.kind.not_empty", "kind", words, MATCH, FILL, regex=SOME_TEXT)
@@ -150,8 +153,9 @@ def _add_foreign_keys(checklist: Checklist, tables: Tables, table: TableName) ->
             f"every value stands in {home}",
             JOIN.format(home=home),
             lambda column=column, frame=frame: figures.unknown_keys(
-                tables.table(table), column, frame[column]
+                checklist.scope.whole.lazy(table), column, frame[column]
             ),
+            whole=True,
         )
 
 

@@ -6,20 +6,30 @@ from typing import Any
 
 import polars as pl
 
-from models.data.schema import TABLES
 from models.data.tables import Tables
-from steps.adapters.expectation_checks import SHOWN_ROWS, NamedCheck, NamedVerdict, Planned
+from models.reports.verdicts import DirtyReason, DirtySample
+from steps.adapters.expectation_checks import NamedCheck, NamedVerdict, Planned
+from steps.adapters.expectation_scope import SHOWN_ROWS, Scope
 
 Judged = tuple[Planned, Mapping[str, Any]]
 _SAFE_SECONDS = 10_000_000_000
 
 
-def make_verdict(judged: Sequence[Judged], tables: Tables) -> NamedVerdict:
+def make_verdict(judged: Sequence[Judged], scope: Scope) -> NamedVerdict:
     """Return the verdict of checks, each paired with its validation result as JSON."""
+    tables = scope.tables
     checks = tuple(_named_check(check, result, tables) for check, result in judged)
     failed = any(not check.passed and check.severity == "critical" for check in checks)
-    rows = {name: tables.table(name).height for name in TABLES}
-    return NamedVerdict(passed=not failed, checks=checks, rows=rows)
+    return NamedVerdict(
+        passed=not failed,
+        checks=checks,
+        rows=dict(scope.rows),
+        note=scope.note(),
+        dirty_rows=tuple(
+            DirtyReason.model_validate(c.model_dump()) for c in tables.spec.dirty_rows
+        ),
+        dirty_samples=tuple(map(DirtySample.model_validate, tables.dirty_rows.to_dicts())),
+    )
 
 
 def allowed_words(check: Planned) -> str:

@@ -15,14 +15,13 @@ import polars as pl
 from models.artifacts import Scalar
 from models.data.example_settings import ExamplesConfig
 from models.data.schema import TABLES
-from models.data.tables import Tables
+from models.data.tables import Tables, TableScan
 from models.errors import MissingDataError, ValidationFailedError
 from models.files import write_text
 from models.reports.validation_page import write_validation_page
 from steps.adapters import expectation_signals as signals
 from steps.adapters import expectation_suites as suites
 from steps.adapters.expectation_checks import (
-    SHOWN_ROWS,
     Checklist,
     NamedCheck,
     NamedVerdict,
@@ -31,6 +30,7 @@ from steps.adapters.expectation_checks import (
 )
 from steps.adapters.expectation_docs import make_offline
 from steps.adapters.expectation_figures import is_canonical
+from steps.adapters.expectation_scope import SHOWN_ROWS, look_at
 from steps.adapters.expectation_settings import ValidationConfig
 from steps.adapters.expectation_verdict import Judged, allowed_words, make_verdict
 
@@ -44,7 +44,7 @@ COMPUTED = "across_tables"
 
 
 def validate_tables(
-    tables: Tables,
+    tables: Tables | TableScan,
     examples_config: ExamplesConfig,
     config: ValidationConfig,
     folder: Path,
@@ -55,7 +55,8 @@ def validate_tables(
     Nothing is raised for bad data: `require_valid` does that, once the evidence is on disk.
 
     Args:
-        tables: The canonical tables.
+        tables: The canonical tables; a log longer than ``config.max_rows`` is looked through in
+            passes, and only some users' events are held in memory.
         examples_config: Says what triggers and histories the examples will need.
         config: Severities and thresholds.
         folder: Where the files go.
@@ -63,16 +64,17 @@ def validate_tables(
     """
     folder.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(folder / DOCS, ignore_errors=True)
-    checklist = Checklist(config)
-    suites.add_structure(checklist, tables)
-    if is_canonical(tables):
-        _add_contents(checklist, tables, examples_config, images_root)
+    scope = look_at(tables, config.max_rows)
+    checklist = Checklist(config, scope)
+    suites.add_structure(checklist, scope.tables)
+    if is_canonical(scope.tables):
+        _add_contents(checklist, scope.tables, examples_config, images_root)
     order = {name: place for place, name in enumerate(TABLES)}
     checks = sorted(checklist.checks, key=lambda check: order[check.table])
     with _quiet():
-        judged = _judge(checks, tables, folder / DOCS)
+        judged = _judge(checks, scope.tables, folder / DOCS)
     make_offline(folder / DOCS)
-    verdict = make_verdict(judged, tables)
+    verdict = make_verdict(judged, scope)
     _write(folder, verdict)
     return {
         "passed": verdict.passed,

@@ -43,7 +43,7 @@ def timestamps(unit: TimeUnit) -> Converter:
         )
         whole = cell if dtype.is_integer() else moment.value.floor()
         value = whole.cast(pl.Int64, strict=False) // per_second
-        return Conversion(value, (*moment.faults, wrong))
+        return Conversion(value, (*moment.faults, wrong), _outside)
 
     return conversion
 
@@ -77,7 +77,11 @@ def numbers(column: str, dtype: pl.DataType, where: str) -> Conversion:
     read = typed(pl.col(column), dtype, pl.Float64, required=False)
     finite = read.value.is_finite().fill_null(True)
     wrong = Fault(~finite, "is no finite number", "a number, or an empty cell")
-    return Conversion(read.value, (*read.faults, wrong))
+    return Conversion(
+        read.value,
+        (*read.faults, wrong),
+        lambda v: read.suspect(v) | ~v.is_finite().fill_null(True),
+    )
 
 
 def ids(column: str, dtype: pl.DataType, where: str) -> Conversion:
@@ -166,6 +170,10 @@ def _iso(cell: pl.Expr) -> Conversion:
     value = local.dt.epoch("s") - ahead
     wrong = Fault(value.is_null(), "is no ISO 8601 time", "such as 2024-05-01T12:00:00Z")
     return Conversion(value, (*text.faults, wrong))
+
+
+def _outside(seconds: pl.Expr) -> pl.Expr:
+    return ~seconds.is_between(EARLIEST_S, LATEST_S, closed="left").fill_null(value=False)
 
 
 def _likely_unit(value: object) -> str:

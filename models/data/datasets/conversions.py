@@ -44,10 +44,13 @@ class Conversion:
     Attributes:
         value: The converted cell.
         faults: What can be wrong with a cell; the first that is true tells.
+        suspect: From the converted value, a quick test that is true wherever a fault is, and seldom
+            elsewhere: the faults are looked for in the rows where it is.
     """
 
     value: pl.Expr
     faults: tuple[Fault, ...] = ()
+    suspect: Callable[[pl.Expr], pl.Expr] = pl.Expr.is_null
 
 
 Converter = Callable[[str, pl.DataType, str], Conversion]
@@ -78,7 +81,15 @@ def typed(
     faults = [Fault(bad, f"is no {kind}", kind)]
     if required:
         faults.append(Fault(cast.is_null(), "is empty", f"a {kind} in every row"))
-    return Conversion(cast, tuple(faults))
+    if wanted == pl.String and not required:
+        return Conversion(cast)
+
+    def suspect(value: pl.Expr) -> pl.Expr:
+        wrong = value.is_null() if required else value.is_null() & cell.is_not_null()
+        wrong = wrong | value.is_nan() if wanted == pl.Float64 else wrong
+        return wrong | (value != cell) if wanted.is_integer() and given.is_float() else wrong
+
+    return Conversion(cast, tuple(faults), suspect)
 
 
 def convert(

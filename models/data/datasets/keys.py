@@ -81,7 +81,7 @@ def unify_ids(
 def check_unique(table: Checked, column: str) -> None:
     """Raise `SchemaError`, with both places, where a value of a key column occurs twice."""
     keys = table.rows.select(PLACE, column).collect(engine="streaming")
-    again = _repeated(keys[column])
+    again = repeated_rows(keys[column])
     if not len(again):
         return
     row = int(again.min())
@@ -153,7 +153,7 @@ def _check_numbers(table: Checked, column: str) -> None:
         )
 
 
-def _repeated(keys: pl.Series) -> Int64[np.ndarray, " R"]:
+def repeated_rows(keys: pl.Series) -> Int64[np.ndarray, " R"]:
     """Return the rows whose key stood in an earlier row, some keys at a time to save memory."""
     if keys.is_sorted() and not (keys == keys.shift(1)).any():
         return np.empty(0, dtype=np.int64)

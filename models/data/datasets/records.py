@@ -191,6 +191,8 @@ def scan_good_lines(path: Path, rules: Rules, *, header: bool) -> pl.LazyFrame:
     ) -> Iterator[pl.DataFrame]:
         left = rows
         for block in _blocks(path, rules, header=header):
+            if not len(block.row):
+                continue
             frame = rules.read(block.lines).with_columns(pl.Series("_row", block.row))
             frame = frame if wanted is None else frame.select(wanted)
             frame = frame if left is None else frame.head(left)
@@ -225,8 +227,10 @@ def _blocks(path: Path, rules: Rules, *, header: bool) -> Iterator[Block]:
         cut, block = _divide(lines, rules, number, final=final)
         held = lines.slice(cut)
         number += len(block.row) + len(block.bad)
-        yield _without_header(block) if header else block
-        header = False
+        block = _without_header(block) if header else block
+        header = header and not len(lines)
+        if len(block.row) or block.bad:
+            yield block
 
 
 def _batches(scan: pl.LazyFrame, *, skip_blank: bool) -> Iterable[pl.DataFrame | None]:

@@ -1,16 +1,11 @@
 """Reads the files of a table once: every cell converted, every dirty row counted or named.
 
-What is read is kept in memory or, where that would be too much, in parquet files in a folder for
-temporary files (``TMPDIR``), which lives as long as the scan. All further passes are over those.
+What is read is kept, in memory or in files, and all further passes are over that.
 """
 
 import json
-import shutil
-import tempfile
-import weakref
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 
 import polars as pl
@@ -18,7 +13,7 @@ import polars as pl
 from models.data.datasets.conversions import Conversion, Converter, Fault, wrong_cell
 from models.data.datasets.dirty_rows import DirtyRows, Sample, Tally
 from models.data.datasets.formats import Format, check_file, named_faults
-from models.data.datasets.keys import PLACE, Checked, place_of, row_of
+from models.data.datasets.keys import PLACE, Checked, place_of
 from models.data.datasets.rawfiles import csv_header, no_rows, scan_table
 from models.data.datasets.records import (
     BadLine,
@@ -29,17 +24,16 @@ from models.data.datasets.records import (
     has_bad_lines,
     scan_good_lines,
 )
+from models.data.datasets.scratch import Scratch
 from models.data.schema import TableName, missing_column
 from models.errors import DataError
-from models.files import own_prefix, remove_leftovers
 
 _ROWS_TO_INFER = 10_000  # of JSON lines: a key that none of the first so many has is not there
-_SHOWN_FROM = 100_000  # dirty rows that samples are taken from
 _CSV_REMEDY = (
     "Quote cells that hold the separator or a line break, set the separator, or quoted: false"
 )
-_CODE = "_fault"
-_ROW = "_row"
+_MANY = 1_000_000  # suspects; from here on it is cheaper to look at every row than for these
+_CODE, _ROW, _SUSPECT, _VALUE = "_fault", "_row", "_suspect", "_value "
 
 
 @dataclass(frozen=True)
@@ -77,35 +71,20 @@ class Source:
     quoted: bool = True
     folder: Path = Path()
 
-    def shown(self, path: Path) -> str:
-        """Return the name of a file in reports, the same wherever the data set lies."""
-        return str(path.relative_to(self.folder) if self.folder != Path() else path)
 
+@dataclass(frozen=True)
+class _File:
+    """A file being read: its place among those of its table, and where dirty rows are counted."""
 
-class Scratch:
-    """Keeps what was read, until the last query over it is gone.
+    path: Path
+    number: int
+    source: Source
+    tally: Tally
 
-    Args:
-        in_memory: Keep it in memory rather than in files.
-    """
-
-    def __init__(self, *, in_memory: bool) -> None:
-        self.in_memory = in_memory
-        self._folder, self._numbers = None, count()
-        if not in_memory:
-            home = Path(tempfile.gettempdir()) / "intentflow-ingest"
-            home.mkdir(parents=True, exist_ok=True)
-            remove_leftovers(home)
-            self._folder = Path(tempfile.mkdtemp(prefix=own_prefix(), dir=home))
-            weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
-
-    def keep(self, query: pl.LazyFrame) -> pl.LazyFrame:
-        """Return a query over the rows of ``query``, which runs now and never again."""
-        if self._folder is None:
-            return query.collect(engine="streaming").lazy()
-        path = self._folder / f"{next(self._numbers)}.parquet"
-        query.sink_parquet(path, compression="lz4", row_group_size=250_000)
-        return pl.scan_parquet(path)
+    @property
+    def shown(self) -> str:
+        """Return its name in reports, the same wherever the data set lies."""
+        return str(self.path.relative_to(self.source.folder))
 
 
 @dataclass(frozen=True)
@@ -126,43 +105,43 @@ def stage(source: Source, dirty: DirtyRows, scratch: Scratch) -> tuple[Checked, 
         DataError: a file is empty, cut short, not UTF-8, or not of its kind.
     """
     tally = Tally(source.table, dirty)
-    frames = [_stage_file(path, i, source, tally, scratch) for i, path in enumerate(source.files)]
+    files = [_File(path, number, source, tally) for number, path in enumerate(source.files)]
+    frames = [_stage_file(file, scratch) for file in files]
     tally.check()
-    files = tuple(map(str, source.files))
-    return Checked(source.table, pl.concat(frames, how="diagonal_relaxed"), files), tally
+    names = tuple(map(str, source.files))
+    return Checked(source.table, pl.concat(frames, how="diagonal_relaxed"), names), tally
 
 
-def _stage_file(
-    path: Path, number: int, source: Source, tally: Tally, scratch: Scratch
-) -> pl.LazyFrame:
+def _stage_file(file: _File, scratch: Scratch) -> pl.LazyFrame:
     """Return the usable rows of one file, and count the others."""
-    check_file(path)
-    is_json = Format.of(path).kind == "jsonl"
-    with named_faults(path, separator=source.separator):
-        raw = _json_rows(path) if is_json else _rows(path, source, tally)
-        reads = _reads(raw.collect_schema(), path, source)
-        query = _query(raw, reads, number)
+    check_file(file.path)
+    is_json = Format.of(file.path).kind == "jsonl"
+    with named_faults(file.path, separator=file.source.separator):
+        raw = _json_rows(file.path) if is_json else _rows(file)
+        reads = _reads(raw.collect_schema(), file)
         try:
-            staged = scratch.keep(query)
+            staged = scratch.keep(_query(raw, reads, file.number))
         except pl.exceptions.ComputeError:
             if not is_json:
                 raise
             rules = JsonRules(tuple(name for name in raw.collect_schema() if name != _ROW))
-            if not _count_bad_lines(path, rules, source, tally):
+            if not _count_bad_lines(file, rules):
                 raise
-            raw = scan_good_lines(path, rules, header=False)
-            staged = scratch.keep(_query(raw, reads, number))
-        _count_dirty_cells(raw, staged, reads, path, source, tally)
-    return staged.filter(pl.col(_CODE).is_null()).drop(_CODE)
+            raw = scan_good_lines(file.path, rules, header=False)
+            staged = scratch.keep(_query(raw, reads, file.number))
+        dirty = _dirty_cells(raw, staged, reads, file)
+    staged = staged.drop(_SUSPECT)
+    return staged.filter(~pl.col(PLACE).is_in(dirty.implode())) if len(dirty) else staged
 
 
-def _rows(path: Path, source: Source, tally: Tally) -> pl.LazyFrame:
+def _rows(file: _File) -> pl.LazyFrame:
     """Return the records of a CSV or parquet file, numbered from 0."""
+    path, source = file.path, file.source
     if Format.of(path).kind == "csv":
         names = csv_header(path, source.separator, quoted=source.quoted)
-        _reads(pl.Schema(dict.fromkeys(names, pl.String())), path, source)  # else all lines are bad
+        _reads(pl.Schema(dict.fromkeys(names, pl.String())), file)  # else every line is bad
         rules = CsvRules(names, source.separator, source.quoted)
-        if has_bad_lines(path, rules) and _count_bad_lines(path, rules, source, tally):
+        if has_bad_lines(path, rules) and _count_bad_lines(file, rules):
             return scan_good_lines(path, rules, header=True)
     scan = scan_table(path, separator=source.separator, quoted=source.quoted)
     return scan.with_row_index(_ROW)
@@ -186,40 +165,57 @@ def _first_objects(path: Path) -> Iterator[dict[str, object]]:
             yield found
 
 
-def _reads(schema: pl.Schema, path: Path, source: Source) -> list[_Read]:
-    reads = []
-    for name, column in source.columns.items():
+def _reads(schema: pl.Schema, file: _File) -> list[_Read]:
+    reads, path = [], file.path
+    for name, column in file.source.columns.items():
         if column.given in schema:
             conversion = column.convert(column.given, schema[column.given], str(path))
             reads.append(_Read(name, column.given, conversion))
         elif not (column.optional and column.given == name):
             present = [name for name in schema if name != _ROW]
-            raise missing_column(column.given, present, f"{path} (for {source.table}.{name})")
+            raise missing_column(column.given, present, f"{path} (for {file.source.table}.{name})")
     return reads
 
 
 def _query(raw: pl.LazyFrame, reads: list[_Read], file: int) -> pl.LazyFrame:
-    """Return the converted rows with their place and the number of their first fault, or null."""
+    """Return the converted rows with their place and whether a cell may be wrong."""
+    values = {read.name: read.conversion.value for read in reads}
+    kept = raw.with_columns(place_of(file, pl.col(_ROW)).alias(PLACE), **_prefixed(values))
+    suspects = [
+        read.conversion.suspect(pl.col(_VALUE + read.name))
+        for read in reads
+        if read.conversion.faults
+    ]
+    suspect = pl.any_horizontal(suspects) if suspects else pl.lit(value=False)
+    named = {read.name: pl.col(_VALUE + read.name) for read in reads}
+    return kept.select(PLACE, suspect.fill_null(value=True).alias(_SUSPECT), **named)
+
+
+def _prefixed(values: dict[str, pl.Expr]) -> dict[str, pl.Expr]:
+    return {_VALUE + name: value for name, value in values.items()}
+
+
+def _code(reads: list[_Read]) -> pl.Expr:
+    """Return the number of a row's first fault, or null."""
     code = pl.lit(None, dtype=pl.UInt16)
     for number, (_, fault) in reversed(list(enumerate(_faults(reads)))):
         code = pl.when(fault.bad).then(pl.lit(number, dtype=pl.UInt16)).otherwise(code)
-    place = place_of(file, pl.col(_ROW))
-    values = {read.name: read.conversion.value for read in reads}
-    return raw.select(place.alias(PLACE), code.alias(_CODE), **values)
+    return code
 
 
 def _faults(reads: list[_Read]) -> list[tuple[str, Fault]]:
     return [(read.given, fault) for read in reads for fault in read.conversion.faults]
 
 
-def _count_bad_lines(path: Path, rules: Rules, source: Source, tally: Tally) -> int:
+def _count_bad_lines(file: _File, rules: Rules) -> int:
     """Count the lines that are no records, or name the first where that is fatal."""
-    found = 0
-    for line in bad_lines(path, rules, header=isinstance(rules, CsvRules)):
+    found, tally = 0, file.tally
+    for line in bad_lines(file.path, rules, header=isinstance(rules, CsvRules)):
         if tally.settings.policy == "fatal":
-            raise _bad_line(path, line)
-        sample = Sample(source.shown(path), line.row + 1, "", line.text, line.problem)
-        tally.add("", line.problem, 1, [sample])
+            raise _bad_line(file.path, line)
+        tally.add(
+            "", line.problem, 1, [Sample(file.shown, line.row + 1, "", line.text, line.problem)]
+        )
         found += 1
     tally.read += found
     return found
@@ -239,50 +235,55 @@ def _bad_line(path: Path, line: BadLine) -> DataError:
     )
 
 
-def _count_dirty_cells(
-    raw: pl.LazyFrame,
-    staged: pl.LazyFrame,
-    reads: list[_Read],
-    path: Path,
-    source: Source,
-    tally: Tally,
-) -> None:
-    """Count the rows with a fault, or name the first where that is fatal."""
-    found = staged.group_by(_CODE).agg(pl.len(), pl.col(PLACE).min()).sort(_CODE)
-    rows = found.collect(engine="streaming").rows()
-    tally.read += sum(number for _, number, _ in rows)
-    dirty = [row for row in rows if row[0] is not None]
-    if not dirty:
-        return
+def _dirty_cells(
+    raw: pl.LazyFrame, staged: pl.LazyFrame, reads: list[_Read], file: _File
+) -> pl.Series:
+    """Return the places of rows with a fault, counted; or name the first where that is fatal."""
+    dirty = _with_faults(raw, staged, reads, file)
+    counts = dirty.group_by(_CODE).agg(pl.len(), pl.col(_ROW).min()).sort(_CODE)
+    found = counts.collect(engine="streaming").rows()
+    if not found:
+        return pl.Series([], dtype=pl.Int64)
     faults = _faults(reads)
-    if tally.settings.policy == "fatal":
-        code, number, place = dirty[0]
+    if file.tally.settings.policy == "fatal":
+        code, number, row = found[0]
         given, fault = faults[code]
-        row = row_of(place)
         value = _values(raw, [row], given)[row]
+        where = f"{file.path}, row {row + 1}, column {given}"
         problem = fault.problem + fault.hint(value)
-        where = f"{path}, row {row + 1}, column {given}"
         raise wrong_cell(given, value, problem, number, where, fault.allowed)
-    places = _shown(staged, tally.settings.samples)
-    for code, number, _ in dirty:
+    codes = dirty.collect(engine="streaming")
+    shown = codes.group_by(_CODE, maintain_order=True).head(file.tally.settings.samples)
+    for code, number, _ in found:
         given, fault = faults[code]
-        shown = places.get(code, [])
-        values = _values(raw, shown, given)
+        values = _values(raw, shown.filter(pl.col(_CODE) == code)[_ROW].to_list(), given)
         samples = (
-            Sample(source.shown(path), row + 1, given, _text(values[row]), fault.problem)
-            for row in shown
+            Sample(file.shown, row + 1, given, _text(value), fault.problem)
+            for row, value in values.items()
         )
-        tally.add(given, fault.problem, number, samples)
+        file.tally.add(given, fault.problem, number, samples)
+    return codes.select(place_of(file.number, pl.col(_ROW))).to_series()
 
 
-def _shown(staged: pl.LazyFrame, samples: int) -> dict[int, list[int]]:
-    """Return the first rows of every fault."""
-    dirty = staged.filter(pl.col(_CODE).is_not_null()).select(_CODE, PLACE).head(_SHOWN_FROM)
-    some = dirty.collect(engine="streaming").group_by(_CODE, maintain_order=True).head(samples)
-    rows: dict[int, list[int]] = {}
-    for code, place in some.rows():
-        rows.setdefault(code, []).append(row_of(place))
-    return rows
+def _with_faults(
+    raw: pl.LazyFrame, staged: pl.LazyFrame, reads: list[_Read], file: _File
+) -> pl.LazyFrame:
+    """Return a query over number and first fault of the rows that have one."""
+    read, suspects = (
+        staged.select(pl.len(), pl.col(_SUSPECT).sum().alias("suspects"))
+        .collect(engine="streaming")
+        .row(0)
+    )
+    file.tally.read += read
+    if suspects < _MANY:
+        rows = pl.col(PLACE) - place_of(file.number, pl.lit(0))
+        few = staged.filter(_SUSPECT).select(rows).collect(engine="streaming")[PLACE]
+        raw = (
+            raw.filter(pl.col(_ROW).cast(pl.Int64).is_in(few.implode()))
+            if suspects
+            else raw.clear()
+        )
+    return raw.select(_ROW, _code(reads).alias(_CODE)).filter(pl.col(_CODE).is_not_null())
 
 
 def _values(raw: pl.LazyFrame, rows: list[int], given: str) -> dict[int, object]:

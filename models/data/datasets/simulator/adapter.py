@@ -41,7 +41,7 @@ class Simulator:
         blocks = in_blocks(settings)
         files = mapping(raw_folder(settings), images=settings.images, blocks=blocks)
         if not blocks:
-            return _with_truth(Generic.load(files, root), folder)
+            return _with_truth(Generic.load(files, root).collect(), folder)
         return _scan(files, settings, folder)
 
 
