@@ -88,7 +88,7 @@ class Batch(_Padded):
     has_intent: Bool[Tensor, " B"] | None = None  # True where the request has a click
 
     @classmethod
-    def of_jagged(cls, histories: JaggedHistory, **columns: Tensor) -> "Batch":
+    def of_jagged(cls, histories: JaggedHistory, **columns: Tensor | None) -> "Batch":
         """Return a batch whose padded histories are made when they are first asked for.
 
         Args:

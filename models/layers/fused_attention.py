@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from models.layers.attention_blocks import Block, Plan
 from models.layers.lookup import sum_rows
@@ -50,7 +51,10 @@ class FusedTargetAttention(torch.autograd.Function):
         return torch.zeros_like(query).index_copy_(0, plan.order, result)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+    @once_differentiable
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, *gradients: Tensor
+    ) -> tuple[Tensor | None, ...]:
         """Return the gradients of query, table and weights."""
         query, table, order, index, attention, *weights = ctx.saved_tensors
         plan = Plan(order, index, table.shape[0], ctx.blocks)
@@ -166,7 +170,7 @@ class _Gradients:
 
 
 def _normalised(scores: Tensor, padding: Tensor | None, normalisation: str) -> Float[Tensor, "r w"]:
-    """Return the weights of the keys; a softmax alone must know the padding, whose keys are zero."""
+    """Return the weights of the keys; the keys of padding are zero, so a softmax alone minds it."""
     if padding is not None:
         return torch.softmax(scores.masked_fill_(padding, float("-inf")), dim=-1)
     return scores.sigmoid_() if normalisation == "sigmoid" else scores

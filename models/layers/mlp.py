@@ -41,7 +41,7 @@ class MLP(nn.Sequential):
         self._ends_linear = output is not None
         self._drops = dropout > 0
 
-    def forward(self, input: Float[Tensor, "*batch I"]) -> Float[Tensor, "*batch O"]:  # noqa: A002
+    def forward(self, input: Float[Tensor, "*batch I"]) -> Float[Tensor, "*batch O"]:
         """Return the last layer's output."""
         kind = input.device.type
         plain = kind != "cpu" or torch.is_autocast_enabled(kind) or torch.compiler.is_compiling()
@@ -75,7 +75,9 @@ class _BlockedMLP(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, *gradients: Tensor
+    ) -> tuple[Tensor | None, ...]:
         saved = ctx.saved_tensors
         count = len(saved) // 2
         values, weights = saved[: count + 1], saved[count + 1 :]  # input and output of each layer
@@ -107,8 +109,8 @@ def _blocks(rows: Tensor, weights: Sequence[Tensor]) -> list[slice]:
     """Return blocks of rows whose activations fit the cache of the threads there are."""
     width = rows.shape[1] + sum(weight.shape[0] for weight in weights)
     size = max(1, _CACHED_FLOATS * torch.get_num_threads() // width)
-    count = -(-rows.shape[0] // size)
-    size = -(-rows.shape[0] // max(count, 1))
+    count = max(1, -(-rows.shape[0] // size))
+    size = max(1, -(-rows.shape[0] // count))  # of about equal size
     return [slice(start, start + size) for start in range(0, rows.shape[0], size)]
 
 
