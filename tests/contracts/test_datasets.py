@@ -95,7 +95,7 @@ def test_its_store_is_sound_and_its_batches_are_typed(name: str, root, tmp_path:
     assert int(batch.target_item.max()) < store.spec.num_items
     if config.examples.negatives is not None:
         per_positive = config.examples.negatives.per_positive
-        assert store.config.negatives == config.examples.negatives
+        assert summary["negatives_per_positive"] == per_positive
         assert summary["train_examples"] == summary["train_clicks"] * (1 + per_positive)
         owned = set(
             zip(store.user[store.label == 1], store.target_item[store.label == 1], strict=True)
