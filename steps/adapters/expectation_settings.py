@@ -114,7 +114,7 @@ class ValidationConfig(Settings):
 
     checks: dict[str, CheckSettings] = Field(default_factory=dict)
     sample_rows: int = Field(default=200_000, ge=1000)
-    max_rows: int = Field(default=2_000_000, ge=1000)
+    max_rows: int = Field(default=2_000_000, ge=1)
     image_sample: int = Field(default=2000, ge=1)
     seed: int = 0
 

@@ -8,10 +8,11 @@ import polars as pl
 import pytest
 from PIL import Image
 
+from models.data.datasets.dirty_rows import DirtyRows, Sample, Tally
 from models.data.datasets.registry import DatasetConfig, load_dataset
 from models.data.example_settings import ExamplesConfig
-from models.data.schema import DatasetSpec
-from models.data.tables import Tables
+from models.data.schema import DatasetSpec, DirtyCount
+from models.data.tables import Tables, TableScan
 from models.errors import ConfigError, MissingDataError, ValidationFailedError
 from models.reports.verdicts import ValidationVerdict
 from models.settings import load_settings, parse_settings
@@ -88,7 +89,7 @@ def changed(frame: pl.DataFrame, column: str, rows: int, value: object) -> pl.Da
 
 
 def validate(
-    tables: Tables,
+    tables: Tables | TableScan,
     folder: Path,
     config: ValidationConfig | None = None,
     examples: ExamplesConfig = EXAMPLES,
@@ -187,6 +188,52 @@ def test_the_error_names_table_column_count_rows_and_remedy(bad: Path) -> None:
     assert "price=-1.0" in text
     assert "do: Set the unit of the timestamps" in text
     assert "allowed: values 0, 1" in text
+
+
+def test_a_log_longer_than_max_rows_is_found_wrong_in_the_same_rows(
+    bad: Path, tmp_path: Path
+) -> None:
+    images = tmp_path / "images"
+    scan = spoilt(shop(images), images).scan()
+    validate(scan, tmp_path / "scan", ValidationConfig(max_rows=200))
+    whole, passes = (
+        json.loads((folder / "verdict.json").read_text()) for folder in (bad, tmp_path / "scan")
+    )
+    assert passes["rows"] == whole["rows"] == {**whole["rows"], "impressions": 600}
+    assert "checked on every row; repeated rows, requests" in passes["note"]
+    assert not whole["note"]
+    sampled = {
+        check["name"] for check in passes["checks"] if "1 in 3 users" in check["expectation"]
+    }
+    assert sampled == {
+        "impressions.repeated",
+        "impressions.request.one_user",
+        "impressions.label.leak",
+        "impressions.trigger.in_history",
+        "impressions.history.strictly_before",
+        "impressions.history.coverage",
+        "behaviours.repeated",
+    }
+    for one, other in zip(whole["checks"], passes["checks"], strict=True):
+        assert one["name"] == other["name"]
+        if one["name"] not in sampled:
+            same = ("passed", "unexpected_count", "examples")
+            assert [one[key] for key in same] == [other[key] for key in same], one["name"]
+    page = (tmp_path / "scan" / "validation.html").read_text()
+    assert "larger than max_rows" in page
+
+
+def test_rows_left_out_when_files_were_read_are_on_the_page(good: Path, tmp_path: Path) -> None:
+    tables = shop(good / "images")
+    count = DirtyCount(table="impressions", column="shown_at", reason="is no number", rows=1234)
+    sample = Sample("log.csv", 77, "shown_at", "<b>soon", "is no number")
+    tally = Tally("impressions", DirtyRows(policy="drop"), samples=[sample])
+    spec = tables.spec.model_copy(update={"dirty_rows": (count,)})
+    dirty = replace(tables, spec=spec, dirty_rows=tally.frame())
+    assert validate(dirty, tmp_path / "validation")["critical"] == ["items.image_path.readable"]
+    page = (tmp_path / "validation" / "validation.html").read_text()
+    for words in ("Dirty rows", "1 of the 1,234 dirty rows", "log.csv, row 77", "&lt;b&gt;soon"):
+        assert words in page
 
 
 def test_a_verdict_that_was_not_made_is_no_pass(tmp_path: Path) -> None:

@@ -6,11 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from models.data.datasets.keys import repeated_rows
 from models.data.datasets.registry import DatasetConfig, load_dataset
-from models.data.tables import Tables
+from models.data.schema import TABLES
+from models.data.tables import Tables, TableScan
 from models.errors import ConfigError, DataError, MissingDataError, ProjectError, SchemaError
 
 FILES = {
@@ -43,15 +48,15 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def load(root: Path, **changes: Any) -> Tables:
-    settings = deepcopy(SETTINGS)
+def load(root: Path, **changes: Any) -> Any:
+    values = deepcopy(SETTINGS)
     for key, value in changes.items():
         table, _, inner = key.partition("__")
         if inner:
-            settings[table] = {**settings.get(table, {}), inner: value}
+            values[table] = {**values.get(table, {}), inner: value}
         else:
-            settings[table] = value
-    return load_dataset(DatasetConfig(adapter="generic", settings=settings), root)
+            values[table] = value
+    return load_dataset(DatasetConfig(adapter="generic", settings=values), root)
 
 
 def write(root: Path, name: str, content: str | bytes | pl.DataFrame) -> None:
@@ -99,6 +104,93 @@ def test_the_same_log_in_another_form_is_the_same(root: Path, name, content, uni
     write(root, name, content)
     other = load(root, impressions__files=name, impressions__time_unit=unit)
     assert_frame_equal(other.impressions, load(root).impressions)
+
+
+FORMS = {
+    "csv": ("log.csv", LOG),
+    "tsv": ("log.tsv", LOG.replace(",", "\t")),
+    "json lines": ("log.jsonl", pl.read_csv(LOG.encode()).write_ndjson()),
+    "parquet": ("log.parquet", parquet_log()),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("packing", ["", "gz", "zst"])
+@pytest.mark.parametrize("in_memory", [True, False], ids=["in memory", "streamed"])
+def test_every_form_packed_or_not_streamed_or_not_is_the_same(
+    root: Path, form: str, packing: str, in_memory: bool
+) -> None:
+    plain = load(root)
+    name, content = FORMS[form]
+    write(root, name, content)
+    if packing:
+        whole = (root / "shop" / name).read_bytes()
+        name = f"{name}.{packing}"
+        kind = {"gz": "gzip", "zst": "zstd"}[packing]
+        with pa.output_stream(str(root / "shop" / name), compression=kind) as stream:
+            stream.write(whole)
+    files = {"files": name, "separator": "\t" if form == "tsv" else ","}
+    other = load(root, impressions=files, max_in_memory_mb=256 if in_memory else 0)
+    assert isinstance(other, Tables if in_memory else TableScan)
+    assert other.spec == plain.spec
+    for table in TABLES:
+        assert_frame_equal(other.collect().table(table), plain.table(table))
+
+
+@pytest.mark.parametrize(
+    ("text", "second"),
+    [
+        ("2023-11-14T22:13:20Z", 1700000000),
+        ("2023-11-14 22:13:20", 1700000000),
+        ("2023-11-14T22:13:20.987654+00:00", 1700000000),
+        ("2023-11-15T00:13:20+0200", 1700000000),
+        ("2023-11-14T17:43:20-04:30", 1700000000),
+        ("2023-11-14T22:13", 1699999980),
+        ("2023/11/14", 1699920000),
+    ],
+)
+def test_iso_times_are_read_each_by_itself(root: Path, text: str, second: int) -> None:
+    log = LOG.replace("1700000100", text).replace("1700000000", "2020-01-01")
+    write(root, "log.csv", log)
+    times = load(root, impressions__time_unit="iso").impressions["timestamp"]
+    assert times.to_list() == [1577836800, 1577836800, second]
+
+
+@pytest.mark.parametrize("text", ["14.11.2023", "2023-13-01", "2023-11-14T25:00:00", "soon"])
+def test_what_is_no_iso_time_is_named(root: Path, text: str) -> None:
+    write(root, "log.csv", IN_ISO.replace("2023-11-14T23:15:00+01:00", text))
+    with pytest.raises(SchemaError, match=f"'{text}' of column 'timestamp' is no ISO 8601 time"):
+        load(root, impressions__time_unit="iso")
+
+
+def test_quotes_can_be_characters_like_others(root: Path) -> None:
+    write(root, "items.csv", ITEMS.replace("pot", '5" pot'))
+    with pytest.raises(DataError, match="row 2 has a quote that does not end") as caught:
+        load(root)
+    assert "quoted: false" in caught.value.do
+    assert load(root, items__quoted=False).items["title"].to_list() == ["cup", '5" pot', "sock"]
+
+
+def test_impression_ids_of_the_log_may_not_repeat(root: Path) -> None:
+    numbered = LOG.replace("user_id", "impression_id,user_id", 1).replace("\nann,1", "\n7,ann,1")
+    numbered = numbered.replace("\nann,2", "\n9,ann,2").replace("\nbob", "\n7,bob")
+    write(root, "log.csv", numbered)
+    with pytest.raises(
+        SchemaError, match="impression_id 7 of table 'impressions' occurs again"
+    ) as e:
+        load(root)
+    assert "row 3, column impression_id; first at" in e.value.where
+    write(root, "log.csv", numbered.replace("\n7,bob", "\n3,bob"))
+    assert load(root).impressions["impression_id"].to_list() == [7, 9, 3]
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.integers(-5, 40), max_size=80), st.sampled_from([1, 3, 1000]))
+def test_repeated_keys_are_found_some_at_a_time(keys: list[int], at_once: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("models.data.datasets.keys._AT_ONCE", at_once)
+        found = repeated_rows(pl.Series(keys, dtype=pl.Int64))
+    assert sorted(found) == [row for row, key in enumerate(keys) if key in keys[:row]]
 
 
 def test_several_files_are_read_in_order(root: Path) -> None:
