@@ -27,6 +27,8 @@ from models.tokenizers.assignment import EmbeddedItems
 
 CohortSamples = Mapping[str, Sequence[str]]
 _LABELS = {
+    "items": "Items",
+    "levels": "Codebooks",
     "fvu": "Share of the embeddings' variance lost (FVU)",
     "unique_rate": "Different codes per item",
     "codes": "Codes in each codebook",

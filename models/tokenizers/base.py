@@ -28,6 +28,8 @@ class QuantizerSettings(Settings):
         iterations: Lloyd iterations of a k-means.
         fit_items: Items drawn to fit on where the catalogue has more.
         holdout: Share of the items kept out of the fit, to report the error on unseen items.
+        beams: Code prefixes kept while an item's codes are chosen. 1 takes the nearest code of each
+            level (GenCI Eq. 3); more look ahead, for less error.
         repair_collisions: Move items with equal codes, all but the best fitting, to their nearest
             last-level code that makes them unique.
     """
@@ -39,6 +41,7 @@ class QuantizerSettings(Settings):
     iterations: PositiveInt = 20
     fit_items: Annotated[int, Field(ge=16)] = 200_000
     holdout: Annotated[float, Field(ge=0, le=0.5)] = 0.1
+    beams: Annotated[int, Field(ge=1, le=256)] = 5
     repair_collisions: bool = False
 
     @property
@@ -91,7 +94,7 @@ class Tokenizer(nn.Module, ABC):
         parts = []
         for chunk in values.to(self.codebooks.dtype).split(CHUNK):
             latent = self.encode(chunk)
-            codes, total = quantise(latent, self.codebooks)
+            codes, total = quantise(latent, self.codebooks, self.settings.beams)
             parts.append((codes, latent, self.decode(total)))
         codes, latents, reconstructions = zip(*parts, strict=True)
         return Quantised(torch.cat(codes), torch.cat(latents), torch.cat(reconstructions))

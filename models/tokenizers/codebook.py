@@ -22,17 +22,45 @@ def nearest(values: Float[Tensor, "N D"], codebook: Float[Tensor, "V D"]) -> Int
 
 
 def quantise(
-    latent: Float[Tensor, "N D"], codebooks: Float[Tensor, "K V D"]
+    latent: Float[Tensor, "N D"], codebooks: Float[Tensor, "K V D"], beams: int = 1
 ) -> tuple[Int[Tensor, "N K"], Float[Tensor, "N D"]]:
     """Return the codes, level by level on what the levels before left over, and the codewords' sum.
 
     GenCI Eq. 3: z_n = argmin_k ‖r⁽ⁿ⁾ - cₖⁿ‖², r⁽ⁿ⁺¹⁾ = r⁽ⁿ⁾ - c_zₙ.
+
+    Args:
+        latent: What is quantised.
+        codebooks: Of the levels.
+        beams: Code prefixes kept from level to level. With 1 each level takes the nearest code, as
+            in Eq. 3; with more, the codes whose sum ends nearest among those kept.
     """
-    residual, codes = latent, []
+    if beams == 1:
+        residual, codes = latent, []
+        for codebook in codebooks:
+            codes.append(nearest(residual, codebook))
+            residual = residual - codebook[codes[-1]]
+        return torch.stack(codes, dim=1), latent - residual
+    parts = [_look_ahead(rows, codebooks, beams) for rows in latent.split(CHUNK // beams)]
+    return torch.cat([codes for codes, _ in parts]), torch.cat([total for _, total in parts])
+
+
+def _look_ahead(
+    latent: Float[Tensor, "N D"], codebooks: Float[Tensor, "K V D"], beams: int
+) -> tuple[Int[Tensor, "N K"], Float[Tensor, "N D"]]:
+    """Return codes and codewords' sum of the best of ``beams`` prefixes."""
+    residual = latent.unsqueeze(1)  # N W D
+    codes = torch.zeros(len(latent), 1, 0, dtype=torch.int64, device=latent.device)
     for codebook in codebooks:
-        codes.append(nearest(residual, codebook))
-        residual = residual - codebook[codes[-1]]
-    return torch.stack(codes, dim=1), latent - residual
+        before = residual.pow(2).sum(-1, keepdim=True)
+        distance = before + codebook.pow(2).sum(1) - 2 * residual @ codebook.T  # N W V
+        flat = distance.flatten(1)
+        place = flat.topk(min(beams, flat.shape[1]), dim=1, largest=False).indices  # N W
+        parent, code = place // len(codebook), place % len(codebook)
+        wide = parent.unsqueeze(2)
+        residual = residual.gather(1, wide.expand(-1, -1, residual.shape[2])) - codebook[code]
+        known = codes.gather(1, wide.expand(-1, -1, codes.shape[2]))
+        codes = torch.cat([known, code.unsqueeze(2)], dim=2)
+    return codes[:, 0], latent - residual[:, 0]
 
 
 def fit_codebooks(

@@ -1,3 +1,5 @@
+from itertools import product
+
 import numpy as np
 import pytest
 import torch
@@ -20,6 +22,32 @@ def test_codes_are_the_nearest_codewords_of_what_is_left(seed, items, codes, lev
             assert found[row, level] == distance.argmin()
             residual = residual - codebook[distance.argmin()]
         np.testing.assert_allclose(total[row], vector - residual, atol=1e-9)
+
+
+@given(st.integers(0, 2**31), st.integers(1, 20), st.integers(1, 6), st.integers(1, 3))
+def test_enough_beams_find_the_codes_that_end_nearest(seed, items, codes, levels):
+    generator = torch.Generator().manual_seed(seed)
+    latent = torch.randn(items, 4, generator=generator, dtype=torch.float64)
+    codebooks = torch.randn(levels, codes, 4, generator=generator, dtype=torch.float64)
+    found, total = quantise(latent, codebooks, beams=codes**levels)
+    chosen = sum(codebooks[level][found[:, level]] for level in range(levels))
+    torch.testing.assert_close(total, chosen)
+    everything = torch.stack(
+        [
+            sum(book[code] for book, code in zip(codebooks, combination, strict=True))
+            for combination in product(range(codes), repeat=levels)
+        ]
+    )
+    least = (latent[:, None] - everything).pow(2).sum(2).min(1).values
+    torch.testing.assert_close((latent - total).pow(2).sum(1), least)
+
+
+def test_more_beams_leave_less():
+    latent = torch.randn(300, 6, generator=torch.Generator().manual_seed(0))
+    codebooks = torch.randn(3, 16, 6, generator=torch.Generator().manual_seed(1))
+    errors = [float((latent - quantise(latent, codebooks, n)[1]).pow(2).sum()) for n in (1, 2, 8)]
+    assert errors == sorted(errors, reverse=True)
+    assert errors[2] < 0.95 * errors[0]
 
 
 def test_the_lower_code_wins_a_tie():
