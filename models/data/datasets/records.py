@@ -60,8 +60,8 @@ class Rules(Protocol):
         """Return the names of its cells."""
         ...
 
-    def plain(self, lines: pl.Expr) -> pl.Expr:
-        """Return which lines are records beyond doubt."""
+    def plain(self, lines: pl.Expr, has_quotes: bool) -> pl.Expr:
+        """Return which lines are records beyond doubt; ``has_quotes``: some have a quote."""
         ...
 
     def opens(self, line: str) -> bool:
@@ -91,15 +91,13 @@ class CsvRules:
     separator: str
     quoted: bool = True
 
-    def plain(self, lines: pl.Expr) -> pl.Expr:
+    def plain(self, lines: pl.Expr, has_quotes: bool) -> pl.Expr:
         """Return which lines have the right number of cells, and whole quoted ones."""
-        bare = lines.str.replace_all(_QUOTED, _CELL) if self.quoted else lines
+        if not (self.quoted and has_quotes):  # found out much faster
+            return lines.str.count_matches(self.separator, literal=True) == len(self.columns) - 1
+        bare = lines.str.replace_all(_QUOTED, _CELL)
         right = bare.str.count_matches(self.separator, literal=True) == len(self.columns) - 1
-        return right & ~bare.str.contains(self._stray) if self.quoted else right
-
-    def plain_unquoted(self, lines: pl.Expr) -> pl.Expr:
-        """Return `plain` for a file without any quote, which is found out much faster."""
-        return CsvRules(self.columns, self.separator, quoted=False).plain(lines)
+        return right & ~bare.str.contains(self._stray)
 
     def opens(self, line: str) -> bool:
         """Tell whether a quote is open at the end of the line."""
@@ -146,7 +144,7 @@ class JsonRules:
 
     columns: tuple[str, ...]
 
-    def plain(self, lines: pl.Expr) -> pl.Expr:
+    def plain(self, lines: pl.Expr, has_quotes: bool) -> pl.Expr:
         """Return False everywhere: a line is known to be JSON once it is parsed."""
         return lines.is_null()
 
@@ -171,10 +169,8 @@ def has_bad_lines(path: Path, rules: CsvRules) -> bool:
     """Tell whether a CSV file may have lines that are no records; False is certain."""
     lines = pl.scan_lines(path)
     line = pl.col("line")
-    plain = rules.plain_unquoted
-    if rules.quoted and _any(lines, line.str.contains('"', literal=True)):
-        plain = rules.plain
-    return _any(lines, ~plain(line))
+    has_quotes = rules.quoted and _any(lines, line.str.contains('"', literal=True))
+    return _any(lines, ~rules.plain(line, has_quotes))
 
 
 def bad_lines(path: Path, rules: Rules, *, header: bool) -> Iterator[BadLine]:
@@ -209,8 +205,12 @@ def _any(lines: pl.LazyFrame, condition: pl.Expr) -> bool:
     return bool(lines.select(condition.any()).collect(engine="streaming").item())
 
 
+def _has_quote(lines: pl.Series) -> bool:
+    return bool(lines.str.contains('"', literal=True).any())
+
+
 def _joined(lines: pl.Series) -> bytes:
-    return ("\n".join(lines.to_list()) + "\n").encode()
+    return lines.str.join("\n").item().encode() + b"\n"
 
 
 def _refuse_constant(name: str) -> None:
@@ -242,28 +242,29 @@ def _batches(scan: pl.LazyFrame, *, skip_blank: bool) -> Iterable[pl.DataFrame |
 
 def _divide(lines: pl.Series, rules: Rules, number: int, *, final: bool) -> tuple[int, Block]:
     """Return how many lines were used, and their records, the first one numbered ``number``."""
-    plain = lines.to_frame().select(rules.plain(pl.col("line"))).to_series().to_numpy()
-    texts = [] if plain.all() else lines.to_list()
+    plain = lines.to_frame().select(rules.plain(pl.col("line"), _has_quote(lines))).to_series()
+    suspects = np.flatnonzero(~plain.to_numpy()).tolist()
+    texts = dict(zip(suspects, lines.gather(suspects).to_list(), strict=True))
     starts = np.ones(len(lines), dtype=bool)  # lines that begin a record
     problems: dict[int, str] = {}
     cut, begin = len(lines), 0
-    suspects = np.flatnonzero(~plain).tolist()
     for i, first in enumerate(suspects):
         if first < begin:
             continue
         end = _end_of_record(texts, suspects, i, rules)
-        if end is None and not final and len(texts) - first <= LONGEST_RECORD:
+        if end is None and not final and len(lines) - first <= LONGEST_RECORD:
             cut = first
             break
-        problem = rules.problem("\n".join(texts[first : (end or first) + 1]))
-        if problem:
+        alone = end is None or end == first
+        whole = texts[first] if alone else "\n".join(lines[first : (end or first) + 1])
+        if rules.problem(whole):
             problems[first] = rules.problem(texts[first])  # the line alone is left out
         elif end is not None:
             starts[first + 1 : end + 1], begin = False, end + 1
     return cut, _block(lines.head(cut), starts[:cut], problems, number)
 
 
-def _end_of_record(texts: list[str], suspects: list[int], i: int, rules: Rules) -> int | None:
+def _end_of_record(texts: dict[int, str], suspects: list[int], i: int, rules: Rules) -> int | None:
     """Return the last line of the record that begins at ``suspects[i]``; None: not to be seen."""
     first = suspects[i]
     if not rules.opens(texts[first]):

@@ -248,18 +248,18 @@ def _dirty_cells(
     if file.tally.settings.policy == "fatal":
         code, number, row = found[0]
         given, fault = faults[code]
-        value = _values(raw, [row], given)[row]
+        value = dirty.filter(pl.col(_ROW) == row).select(given).collect(engine="streaming").item()
         where = f"{file.path}, row {row + 1}, column {given}"
         problem = fault.problem + fault.hint(value)
         raise wrong_cell(given, value, problem, number, where, fault.allowed)
-    codes = dirty.collect(engine="streaming")
-    shown = codes.group_by(_CODE, maintain_order=True).head(file.tally.settings.samples)
+    codes = dirty.select(_CODE, _ROW).collect(engine="streaming")
+    some = codes.group_by(_CODE, maintain_order=True).head(file.tally.settings.samples)
+    shown = dirty.filter(pl.col(_ROW).is_in(some[_ROW].implode())).collect(engine="streaming")
     for code, number, _ in found:
         given, fault = faults[code]
-        values = _values(raw, shown.filter(pl.col(_CODE) == code)[_ROW].to_list(), given)
         samples = (
             Sample(file.shown, row + 1, given, _text(value), fault.problem)
-            for row, value in values.items()
+            for row, value in shown.filter(pl.col(_CODE) == code).select(_ROW, given).rows()
         )
         file.tally.add(given, fault.problem, number, samples)
     return codes.select(place_of(file.number, pl.col(_ROW))).to_series()
@@ -268,27 +268,21 @@ def _dirty_cells(
 def _with_faults(
     raw: pl.LazyFrame, staged: pl.LazyFrame, reads: list[_Read], file: _File
 ) -> pl.LazyFrame:
-    """Return a query over number and first fault of the rows that have one."""
+    """Return a query over the rows of a file that have a fault, with the first one's number."""
     read, suspects = (
         staged.select(pl.len(), pl.col(_SUSPECT).sum().alias("suspects"))
         .collect(engine="streaming")
         .row(0)
     )
     file.tally.read += read
+    given = dict.fromkeys(read.given for read in reads)
+    raw = raw.select(_ROW, *given)
     if suspects < _MANY:
         rows = pl.col(PLACE) - place_of(file.number, pl.lit(0))
         few = staged.filter(_SUSPECT).select(rows).collect(engine="streaming")[PLACE]
-        raw = (
-            raw.filter(pl.col(_ROW).cast(pl.Int64).is_in(few.implode()))
-            if suspects
-            else raw.clear()
-        )
-    return raw.select(_ROW, _code(reads).alias(_CODE)).filter(pl.col(_CODE).is_not_null())
-
-
-def _values(raw: pl.LazyFrame, rows: list[int], given: str) -> dict[int, object]:
-    wanted = raw.filter(pl.col(_ROW).is_in(rows)).select(_ROW, given)
-    return dict(wanted.collect(engine="streaming").rows())
+        few = pl.col(_ROW).cast(pl.Int64).is_in(few.implode())
+        raw = raw.filter(few).collect(engine="streaming").lazy() if suspects else raw.clear()
+    return raw.with_columns(_code(reads).alias(_CODE)).filter(pl.col(_CODE).is_not_null())
 
 
 def _text(value: object) -> str | None:

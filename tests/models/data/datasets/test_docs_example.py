@@ -34,6 +34,14 @@ def test_the_pages_code_prints_what_the_page_says(blocks, capsys) -> None:
     assert capsys.readouterr().out == block(blocks, "text", "output")
 
 
+def test_the_pages_dirty_rows_are_what_the_page_says(blocks, capsys) -> None:
+    names: dict = {}
+    exec(compile(block(blocks, "python"), str(PAGE), "exec"), names)
+    capsys.readouterr()
+    exec(compile(block(blocks, "python", "dirty rows"), str(PAGE), "exec"), names)
+    assert capsys.readouterr().out == block(blocks, "text", "dirty rows")
+
+
 def test_the_pages_mistake_gives_the_pages_error(blocks) -> None:
     path = Path("configs/datasets/my_shop.yaml")
     path.write_text(path.read_text().replace("label: action", "label: acton"))
