@@ -44,8 +44,12 @@ LAYOUT = 1000 * ctypes.sizeof(Call) + 1
 
 
 def available() -> bool:
-    """Return whether the kernels can be called: built, for this processor, and not switched off."""
-    return os.environ.get(SWITCH) != "0" and _load() is not None
+    """Return whether the kernels are to be called: built, quicker than torch, not switched off.
+
+    The portable code is slower than torch, and is called only where the environment names it.
+    """
+    asked = os.environ.get(SWITCH, "1")
+    return asked != "0" and _load() is not None and (asked != "1" or _widest() != INSTRUCTIONS[0])
 
 
 def library() -> ctypes.CDLL:
@@ -115,4 +119,7 @@ def _checked(found: ctypes.CDLL) -> ctypes.CDLL:
     for name in ("forward", "backward"):
         function = found[f"intentflow_target_attention_{name}"]
         function.argtypes, function.restype = [ctypes.POINTER(Call)], ctypes.c_int
+    found.intentflow_int8_layout.restype = ctypes.c_int64
+    encode = found.intentflow_int8_encode  # the layout of its call: models/native/int8_encoder.py
+    encode.argtypes, encode.restype = [ctypes.c_void_p], ctypes.c_int
     return found

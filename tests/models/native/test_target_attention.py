@@ -294,3 +294,18 @@ def test_the_kernels_take_float32_on_the_cpu(monkeypatch: pytest.MonkeyPatch) ->
     assert not takes(single.to("meta"))
     monkeypatch.setenv(SWITCH, "0")
     assert not takes(single)
+
+
+@pytest.mark.parametrize(("switch", "called"), [("1", True), ("0", False)])
+def test_the_attention_layer_calls_the_kernel_unless_it_is_switched_off(
+    switch: str, called: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if switch == "1" and library.chosen_instructions() == "portable":
+        pytest.skip("this processor has no instruction set that pays")
+    monkeypatch.setenv(SWITCH, switch)
+    layer = attention.TargetAttention(8, 16)
+    one = case([3, 2], 8, 16)
+    assert one.index is not None
+    output = layer.jagged(one.query, one.keys, one.offsets, one.index)
+    assert output.grad_fn is not None
+    assert (output.grad_fn.name() == "_TargetAttentionBackward") is called
