@@ -1,6 +1,7 @@
 """What a raw file is by its name, and what is wrong with it when it cannot be read."""
 
 import codecs
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import pyarrow as pa
 from models.errors import DataError, MissingDataError
 
 _CHUNK = 1 << 20
+_START = 1 << 10
 Kind = Literal["csv", "jsonl", "parquet"]
 KINDS: dict[str, Kind] = {
     ".csv": "csv",
@@ -67,6 +69,23 @@ def check_file(path: Path) -> None:
             where=str(path),
             allowed="a CSV file with a header line, JSON lines, or a parquet file",
             do="Export the file again.",
+        )
+
+
+def check_json_lines(path: Path) -> None:
+    """Check that a file does not begin as one JSON array, which cannot be read in pieces.
+
+    Raises:
+        DataError: it does.
+    """
+    with open_unpacked(path) as stream:
+        start = stream.read(_START)
+    if re.match(rb"\s*\[\s*(\{|$)", start):
+        raise DataError(
+            "The file is one JSON array, not JSON lines.",
+            where=str(path),
+            allowed="one JSON object in every line",
+            do=f"Convert it: jq -c '.[]' {path.name} > {path.stem}.jsonl",
         )
 
 

@@ -10,7 +10,13 @@ from pathlib import Path
 import polars as pl
 
 from models.data.datasets.conversions import convert
-from models.data.datasets.formats import Format, check_file, named_faults, open_unpacked
+from models.data.datasets.formats import (
+    Format,
+    check_file,
+    check_json_lines,
+    named_faults,
+    open_unpacked,
+)
 from models.data.schema import missing_column
 from models.errors import DataError
 
@@ -93,6 +99,7 @@ def csv_header(path: Path, separator: str, *, quoted: bool) -> tuple[str, ...]:
 def _scan(path: Path, separator: str, header: Sequence[str] | None, quoted: bool) -> pl.LazyFrame:
     found = Format.of(path)
     if found.kind == "jsonl":
+        check_json_lines(path)
         return pl.scan_ndjson(path, infer_schema_length=_ROWS_TO_INFER)
     if found.kind == "parquet" and found.packing:
         with open_unpacked(path) as stream:

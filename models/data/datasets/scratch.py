@@ -1,5 +1,6 @@
 """Where rows are kept between the one reading of a raw file and the passes over them."""
 
+import os
 import shutil
 import tempfile
 import weakref
@@ -25,7 +26,7 @@ class Scratch:
         self.in_memory = in_memory
         self._folder, self._numbers = None, count()
         if not in_memory:
-            home = Path(tempfile.gettempdir()) / "intentflow-ingest"
+            home = Path(tempfile.gettempdir()) / f"intentflow-{os.getuid()}"
             home.mkdir(parents=True, exist_ok=True)
             remove_leftovers(home)
             self._folder = Path(tempfile.mkdtemp(prefix=own_prefix(), dir=home))

@@ -12,7 +12,7 @@ import polars as pl
 
 from models.data.datasets.conversions import Conversion, Converter, Fault, wrong_cell
 from models.data.datasets.dirty_rows import DirtyRows, Sample, Tally
-from models.data.datasets.formats import Format, check_file, named_faults
+from models.data.datasets.formats import Format, check_file, check_json_lines, named_faults
 from models.data.datasets.keys import PLACE, Checked, place_of
 from models.data.datasets.rawfiles import csv_header, no_rows, scan_table
 from models.data.datasets.records import (
@@ -149,6 +149,7 @@ def _rows(file: _File) -> pl.LazyFrame:
 
 def _json_rows(path: Path) -> pl.LazyFrame:
     """Return the objects of a file of JSON lines, every value as text, numbered from 0."""
+    check_json_lines(path)
     keys = dict.fromkeys(key for line in _first_objects(path) for key in line)
     if not keys:
         raise no_rows(path)

@@ -147,6 +147,19 @@ def test_samples_go_with_the_tables(root: Path, tmp_path: Path) -> None:
     assert tables.dirty_rows["value"].to_list() == ["1700000000000"]
 
 
+def test_the_same_files_streamed_again_give_the_same_bytes(root: Path, tmp_path: Path) -> None:
+    kinds = ["good", "other", "good", "other", "good"] * 60_000
+    kinds[777], kinds[150_000], kinds[299_999] = "short", "ms", "label"
+    write_log(root, kinds)
+    for name, in_memory in (("one", False), ("two", False), ("memory", True)):
+        write_tables(load(root, in_memory=in_memory, policy="drop"), tmp_path / name)
+    for path in (tmp_path / "one").iterdir():
+        assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes(), path.name
+    assert_frame_equal(
+        read_tables(tmp_path / "one").impressions, read_tables(tmp_path / "memory").impressions
+    )
+
+
 def test_staged_files_live_as_long_as_the_scan_and_no_longer(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

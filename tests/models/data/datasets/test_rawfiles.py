@@ -112,6 +112,14 @@ def test_what_is_wrong_is_named(tmp_path: Path) -> None:
     assert error.value.where.endswith("line 300003")
 
 
+@pytest.mark.parametrize("text", ['[{"a": 1}, {"a": 2}]', '[\n  {\n    "a": 1\n  }\n]\n'])
+def test_one_json_array_is_no_json_lines(tmp_path: Path, text: str, packing: str) -> None:
+    (tmp_path / "t.json").write_text(text)
+    with pytest.raises(DataError, match="one JSON array, not JSON lines") as error:
+        scan_table(pack(tmp_path / "t.json", packing))
+    assert "jq -c '.[]' t.json" in error.value.do
+
+
 def test_a_fault_further_down_is_named_where_the_scan_is_collected(tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
     path.write_text('{"a": 1}\n' * 200_000 + '{"a": \n')
