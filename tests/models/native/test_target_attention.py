@@ -26,6 +26,7 @@ from models.native.target_attention import (
 ROOT = Path(__file__).resolve().parents[3]
 NORMALISATIONS = ("none", "sigmoid", "softmax")
 TOLERANCE = 1e-5
+CLEAR = 1e-6
 
 pytestmark = pytest.mark.skipif(
     not library.available(), reason="the native kernels were not built: no C++ compiler at install"
@@ -74,15 +75,34 @@ def case(
     )
 
 
-def reference(one: Case, normalisation: str) -> Tensor:
-    """Row by row, as the paper says it."""
+def hidden_units(one: Case) -> list[Tensor]:
+    """The hidden layer of each row, before its ReLU."""
     keys = one.keys if one.index is None else one.keys[one.index.long()]
-    weights, results = one.weights, []
+    weights, found = one.weights, []
     for row, query in enumerate(one.query):
         own = keys[one.offsets[row] : one.offsets[row + 1]]
         hidden = own @ weights.key.T + (own * query) @ weights.product.T
-        hidden = torch.relu(hidden + weights.query @ query + weights.query_bias)
-        scores = hidden @ weights.out + weights.out_bias
+        found.append(hidden + weights.query @ query + weights.query_bias)
+    return found
+
+
+def smooth_case(lengths: list[int], dim: int, hidden: int, *, table: int | None, seed: int) -> Case:
+    """A case without a unit so near zero that rounding decides whether its ReLU lets through."""
+    while True:
+        one = case(lengths, dim, hidden, table=table, seed=seed)
+        units = hidden_units(one.with_inputs([tensor.double() for tensor in one.inputs]))
+        if all(float(row.abs().min()) > CLEAR for row in units if row.numel()):
+            return one
+        seed += 1000
+
+
+def reference(one: Case, normalisation: str) -> Tensor:
+    """Row by row, as the paper says it."""
+    keys = one.keys if one.index is None else one.keys[one.index.long()]
+    weights, hidden, results = one.weights, hidden_units(one), []
+    for row in range(len(one.query)):
+        own = keys[one.offsets[row] : one.offsets[row + 1]]
+        scores = torch.relu(hidden[row]) @ weights.out + weights.out_bias
         if normalisation == "softmax":
             scores = torch.softmax(scores, 0)
         elif normalisation == "sigmoid":
@@ -141,7 +161,7 @@ def test_output_and_gradients_equal_the_paper_s_formula(
     threads: int,
     seed: int,
 ) -> None:
-    one = case(lengths, dim, hidden, table=table, seed=seed)
+    one = smooth_case(lengths, dim, hidden, table=table, seed=seed)
     expected = with_gradients(one, lambda c: reference(c, normalisation), torch.float64)
     for name in filter(library.supports, INSTRUCTIONS):
         plan = Plan(normalisation, threads, name)  # type: ignore[arg-type]
@@ -159,7 +179,7 @@ def test_long_histories_and_many_rows_equal_the_torch_twin(
     hidden: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    one = case([50, 0, 1, 1000, *[37] * 30], dim, hidden, table=200)
+    one = smooth_case([50, 0, 1, 1000, *[37] * 30], dim, hidden, table=200, seed=0)
     monkeypatch.setenv(SWITCH, "0")
 
     def twin(c: Case) -> Tensor:
