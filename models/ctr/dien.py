@@ -73,12 +73,13 @@ class DIEN(CTRModel):
         interests = self.extractor(behaviours, layout)  # E D
         auxiliary = None
         if self.training and self.settings.auxiliary_weight:
-            loss = auxiliary_loss(interests, behaviours, codes, layout.alive)
+            loss = auxiliary_loss(interests, behaviours, codes, layout)
             auxiliary = self.settings.auxiliary_weight * loss
         target = take_rows(table, target_row)  # T D
-        if batch.size == 1:
-            layout = layout.repeated(len(targets))
-            interests = interests.repeat_interleave(len(targets), dim=0)
+        if batch.size == 1:  # one history for all targets
+            length = len(codes)
+            layout = StepLayout.of(length * torch.arange(len(targets) + 1, device=codes.device))
+            interests = take_rows(interests, layout.index % max(length, 1))
         final = self._evolve(interests, target, layout)
         parts = [self.user(batch), target, final]
         if self.settings.use_trigger:
@@ -93,8 +94,7 @@ class DIEN(CTRModel):
         ``a_t = softmax_t(h_t W e_a)``, and the AUGRU on the interests under these weights.
         """
         asked = take_rows(self.relevance(target), layout.rows)  # E D
-        scores = layout.grid((interests * asked).sum(-1), torch.finfo(interests.dtype).min)
-        attention = torch.softmax(scores, dim=0)[layout.mask]  # E
+        attention = layout.softmax((interests * asked).sum(-1))  # E
         return layout.last(self.evolution(interests, layout, attention))
 
 
@@ -102,7 +102,7 @@ def auxiliary_loss(
     interests: Float[Tensor, "E D"],
     behaviours: Float[Tensor, "E D"],
     codes: Int[Tensor, " E"],
-    alive: tuple[int, ...],
+    layout: StepLayout,
 ) -> Float[Tensor, ""]:
     """Return how badly interests tell the next behaviour from another one.
 
@@ -115,17 +115,14 @@ def auxiliary_loss(
         interests: State of the extractor after every behaviour, step by step.
         behaviours: Embedding of every behaviour.
         codes: Item of every behaviour.
-        alive: Rows that have a behaviour at each step.
+        layout: Whose they are, and in which order.
     """
-    if len(alive) < 2:
+    now, following = layout.successions()
+    if not len(now):
         return interests.sum() * 0.0
-    starts = torch.tensor((0, *alive)).cumsum(0).tolist()
-    now = torch.cat(
-        [interests[start : start + later] for start, later in zip(starts, alive[1:], strict=False)]
-    )
-    following = behaviours[alive[0] :]
-    drawn = torch.randint(len(codes), (len(following),), device=codes.device)
-    other = codes[drawn] != codes[alive[0] :]
-    positive = F.softplus(-(now * following).sum(-1))
-    negative = F.softplus((now * take_rows(behaviours, drawn)).sum(-1)) * other
+    drawn = torch.randint(len(codes), now.shape, device=codes.device)
+    other = codes[drawn] != codes[following]
+    states = take_rows(interests, now)
+    positive = F.softplus(-(states * take_rows(behaviours, following)).sum(-1))
+    negative = F.softplus((states * take_rows(behaviours, drawn)).sum(-1)) * other
     return (positive + negative).mean()

@@ -1,9 +1,10 @@
 """Gated recurrent units over histories of unequal length: GRU, and DIEN's AUGRU.
 
 A padded recurrence computes every row to the length of the longest. Here rows are sorted by length
-and laid out step by step, so that step ``t`` works on the rows that have a ``t``-th behaviour and
-on no others; what does not depend on the state is one matrix product for all steps together; and
-the recurrence is one autograd function with its backward written out, a few operations a step.
+and laid out in blocks, step by step within a block, so that a step works on the rows that have a
+behaviour there and on no others; what does not depend on the state is one matrix product for all
+steps of a block; and the recurrence is one autograd function with its backward written out, a few
+operations a step, on buffers that stay in the cache.
 """
 
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from torch.autograd.function import once_differentiable
 
 from models.layers.lookup import take_rows
 
+BLOCK_ROWS = 512
 # Values laid out step by step have one axis, ``T``: all behaviours of the batch.
 
 
@@ -24,58 +26,69 @@ from models.layers.lookup import take_rows
 class StepLayout:
     """Where the behaviours of a batch lie when they are laid out step by step.
 
-    The longest rows come first, so the rows alive at a step are always the first ones.
+    The longest rows come first, so the rows of a block alive at a step are always its first ones.
 
     Attributes:
-        order: Row of the batch at each rank, by falling length; rows without behaviours come last.
-        alive: Number of rows that have a ``t``-th behaviour, of each step ``t``.
-        mask: Whether the row of a rank has a ``t``-th behaviour; ranks without any are left out.
+        alive: Of each block, the number of rows that have a ``t``-th behaviour, for every ``t``.
+        mask: Whether the ``k``-th row of a block has a ``t``-th behaviour.
+        order: Row of the batch at each rank, by falling length; block after block.
         index: Where each behaviour stands among the histories one after another.
         rows: Row of the batch of each behaviour.
     """
 
+    alive: tuple[tuple[int, ...], ...]
+    mask: Bool[Tensor, "blocks S K"]
     order: Int[Tensor, " B"]
-    alive: tuple[int, ...]
-    mask: Bool[Tensor, "S R"]  # S steps, R ranks with a behaviour
     index: Int[Tensor, " T"]
     rows: Int[Tensor, " T"]
 
     @classmethod
-    def of(cls, offsets: Int[Tensor, " B1"]) -> "StepLayout":
+    def of(cls, offsets: Int[Tensor, " B1"], block_rows: int = BLOCK_ROWS) -> "StepLayout":
         """Return the layout of histories that lie one after another.
 
         Args:
             offsets: Where each history starts, and the end of the last one.
+            block_rows: Rows of a block: a few hundred keep its buffers in the cache.
         """
         lengths, order = offsets.diff().sort(descending=True, stable=True)
-        ranks = int((lengths > 0).sum())
-        longest = int(lengths[0]) if ranks else 0
+        longest = int(lengths[0]) if len(lengths) else 0
+        blocks = -(-len(lengths) // block_rows)
+        width = min(block_rows, len(lengths))
+        padding = (0, blocks * width - len(lengths))
+        by_block = nn.functional.pad(lengths, padding).view(blocks, 1, width)
         steps = torch.arange(longest, device=offsets.device)[:, None]
-        mask = steps < lengths[:ranks]  # S R
-        index = (offsets[:-1][order[:ranks]] + steps)[mask]
-        rows = order[:ranks].expand(longest, -1)[mask]
-        return cls(order, tuple(mask.sum(-1).tolist()), mask, index, rows)
+        mask = steps < by_block  # blocks S K
+        alive = tuple(tuple(filter(None, counts)) for counts in mask.sum(-1).tolist())
+        rows = nn.functional.pad(order, padding).view(blocks, 1, width).expand_as(mask)[mask]
+        places = steps.expand_as(mask)[mask]
+        return cls(alive, mask, order, offsets[rows] + places, rows)
 
-    def grid(self, values: Float[Tensor, " T"], fill: float) -> Float[Tensor, "S R"]:
-        """Return values laid out step by step as a grid, ``fill`` where there is no behaviour."""
-        return values.new_full(self.mask.shape, fill).masked_scatter(self.mask, values)
+    def starts(self) -> Int[Tensor, "blocks S 1"]:
+        """Return where each step of each block starts among the behaviours."""
+        counts = self.mask.sum(-1)
+        return (counts.flatten().cumsum(0).view_as(counts) - counts)[..., None]
+
+    def softmax(self, scores: Float[Tensor, " T"]) -> Float[Tensor, " T"]:
+        """Return the softmax of the scores over the behaviours of each row."""
+        lowest = torch.finfo(scores.dtype).min
+        grid = scores.new_full(self.mask.shape, lowest).masked_scatter(self.mask, scores)
+        return torch.softmax(grid, dim=1)[self.mask]
 
     def last(self, states: Float[Tensor, "T H"]) -> Float[Tensor, "B H"]:
         """Return the state after each row's last behaviour; zeros for a row without any."""
-        rows, ranks = self.order.shape[0], self.mask.shape[1]
-        steps = self.mask.sum(0) - 1  # R
-        starts = torch.tensor((0, *self.alive[:-1]), device=steps.device).cumsum(0)
-        positions = starts[steps] + torch.arange(ranks, device=steps.device)
-        final = states.new_zeros(rows, states.shape[-1])
-        return final.index_copy(0, self.order[:ranks], take_rows(states, positions))
+        ranks = torch.arange(self.mask.shape[2], device=self.mask.device)
+        ends = self.mask.clone()
+        ends[:, :-1] &= ~self.mask[:, 1:]
+        ending = ends.any(1)  # blocks K: rows with a behaviour, which are the first ranks
+        positions = ((self.starts() + ranks) * ends).sum(1)[ending]
+        final = states.new_zeros(len(self.order), states.shape[-1])
+        return final.index_copy(0, self.order[: len(positions)], take_rows(states, positions))
 
-    def repeated(self, times: int) -> "StepLayout":
-        """Return the layout of one row repeated: each behaviour ``times`` times in a row."""
-        order = torch.arange(times, device=self.order.device)
-        mask = self.mask.expand(-1, times * self.mask.shape[1])
-        rows = order.expand(mask.shape[0], -1).flatten() if mask.numel() else order[:0]
-        alive = tuple(times * count for count in self.alive)
-        return StepLayout(order, alive, mask, self.index.repeat_interleave(times), rows)
+    def successions(self) -> tuple[Int[Tensor, " P"], Int[Tensor, " P"]]:
+        """Return all pairs of behaviours that follow each other, as positions."""
+        places = self.starts() + torch.arange(self.mask.shape[2], device=self.mask.device)
+        followed = self.mask[:, 1:]
+        return places[:, :-1][followed], places[:, 1:][followed]
 
 
 class GRU(nn.Module):
@@ -116,19 +129,20 @@ class GRU(nn.Module):
         kind = self.bias.dtype
         weight = None if attention is None else attention.to(kind)
         with torch.autocast(inputs.device.type, enabled=False):  # half precision drifts over steps
-            states = _Recurrence.apply(
+            states: Tensor = _Recurrence.apply(
                 inputs.to(kind), weight, self.input_weight, self.state_weight, self.bias,
                 layout.alive,
-            )  # fmt: skip
-        return states.t()
+            )  # pyright: ignore  # fmt: skip
+        return states
 
 
 class _Recurrence(torch.autograd.Function):
-    """The recurrence of `GRU`, features × behaviours: what a gate is lies in one piece.
+    """The recurrence of `GRU`, block by block, features × behaviours within a block.
 
-    ``gates`` holds ``c``, ``u``, ``r`` and ``p = U^c h`` below one another. Backward lays their
-    gradients out alike, so that the input's share is rows ``c u r`` and the state's rows ``u r p``,
-    each one matrix product; and it prepares every factor that is known before the loop.
+    Of a block, ``c``, ``u``, ``r`` and ``p = U^c h`` lie below one another. The backward has them
+    again from the states, all steps at once, which costs less than keeping them; it lays their
+    gradients out alike, so that the inputs' share is rows ``c u r`` and the state's rows ``u r p``,
+    each one matrix product, and prepares every factor that is known before its loop.
     """
 
     @staticmethod
@@ -139,26 +153,16 @@ class _Recurrence(torch.autograd.Function):
         input_weight: Tensor,
         state_weight: Tensor,
         bias: Tensor,
-        alive: tuple[int, ...],
+        alive: tuple[tuple[int, ...], ...],
     ) -> Tensor:
-        hidden, total = state_weight.shape[1], inputs.shape[0]
-        gates = inputs.new_empty(4 * hidden, total)
-        torch.addmm(bias[:, None], input_weight, inputs.t(), out=gates[: 3 * hidden])
-        gates[3 * hidden :] = 0.0
-        states = inputs.new_empty(hidden, total)
-        previous, start = inputs.new_zeros(hidden, alive[0] if alive else 0), 0
-        for rows in alive:
-            now, state = gates[:, start : start + rows], states[:, start : start + rows]
-            previous = previous[:, :rows]
-            now[hidden:].addmm_(state_weight, previous)
-            candidate, update, reset, product = now.view(4, hidden, rows).unbind(0)
-            now[hidden : 3 * hidden].sigmoid_()
-            candidate.addcmul_(reset, product).tanh_()
-            if attention is not None:
-                update = update * attention[start : start + rows]
-            torch.lerp(previous, candidate, update, out=state)
-            previous, start = state, start + rows
-        ctx.save_for_backward(inputs, attention, input_weight, state_weight, gates, states)
+        states = inputs.new_empty(inputs.shape[0], state_weight.shape[1])
+        end = 0
+        for counts in alive:
+            here = slice(end, end := end + sum(counts))
+            weights = None if attention is None else attention[here]
+            gates = _input_share(inputs[here], input_weight, bias)
+            states[here] = _run(gates, weights, state_weight, counts).t()
+        ctx.save_for_backward(inputs, attention, input_weight, state_weight, bias, states)
         ctx.alive = alive
         return states
 
@@ -167,36 +171,93 @@ class _Recurrence(torch.autograd.Function):
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx: Any, *gradients: Tensor
     ) -> tuple[Tensor | None, ...]:
-        inputs, attention, input_weight, state_weight, gates, states = ctx.saved_tensors
-        hidden = state_weight.shape[1]
-        before = _before(states, ctx.alive)
-        candidate, update, reset, product = gates.view(4, hidden, -1).unbind(0)
-        towards = candidate - before  # H T: how far the update gate can move the state
-        used = update if attention is None else update * attention
-        factors = torch.stack(
-            [
-                used * (1.0 - candidate.square()),  # of c
-                towards * used * (1.0 - update),  # of u
-                product * reset * (1.0 - reset),  # of r, given that of c
-                reset,  # of p, given that of c
-            ]
-        )  # 4 H T
-        flowing, slopes = _flow_back(gradients[0], factors, 1.0 - used, state_weight, ctx.alive)
-        slopes = slopes.view(4 * hidden, -1)
-        from_inputs = slopes[: 3 * hidden]
-        return (
-            torch.mm(from_inputs.t(), input_weight),
-            None if attention is None else (flowing * towards * update).sum(0),
-            torch.mm(from_inputs, inputs),
-            torch.mm(slopes[hidden:], before.t()),
-            from_inputs.sum(1),
-            None,
-        )
+        inputs, attention, input_weight, state_weight, bias, states = ctx.saved_tensors
+        hidden, end = state_weight.shape[1], 0
+        to_inputs = torch.empty_like(inputs)
+        to_attention = inputs.new_empty(len(inputs))
+        totals = [torch.zeros_like(weight) for weight in (input_weight, state_weight, bias)]
+        for counts in ctx.alive:
+            here = slice(end, end := end + sum(counts))
+            weights = None if attention is None else attention[here]
+            before = _before(states[here].t(), counts)
+            gates = _input_share(inputs[here], input_weight, bias)
+            slopes, slope = _block_back(
+                gates, before, weights, gradients[0][here].t(), state_weight, counts
+            )
+            from_inputs = slopes[: 3 * hidden]
+            torch.mm(from_inputs.t(), input_weight, out=to_inputs[here])
+            if slope is not None:
+                to_attention[here] = slope
+            totals[0].addmm_(from_inputs, inputs[here])
+            totals[1].addmm_(slopes[hidden:], before.t())
+            totals[2] += from_inputs.sum(1)
+        return (to_inputs, None if attention is None else to_attention, *totals, None)
+
+
+def _input_share(inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Return the gates of a block as far as the inputs decide them; zeros for ``p``."""
+    gates = inputs.new_empty(4 * len(bias) // 3, len(inputs))
+    torch.addmm(bias[:, None], weight, inputs.t(), out=gates[: len(bias)])
+    gates[len(bias) :] = 0.0
+    return gates
+
+
+def _run(
+    gates: Tensor, attention: Tensor | None, state_weight: Tensor, alive: tuple[int, ...]
+) -> Tensor:
+    """Return the states of a block; its gates are completed on the way."""
+    hidden, start = state_weight.shape[1], 0
+    states = gates.new_empty(hidden, gates.shape[1])
+    previous = gates.new_zeros(hidden, max(alive, default=0))
+    candidate, update, reset, product = gates.view(4, hidden, -1).unbind(0)
+    for rows in alive:
+        here = slice(start, start + rows)
+        previous = previous[:, :rows]
+        gates[hidden:, here].addmm_(state_weight, previous)
+        gates[hidden : 3 * hidden, here].sigmoid_()
+        _tanh(candidate[:, here].addcmul_(reset[:, here], product[:, here]))
+        gate = update[:, here]
+        if attention is not None:
+            gate = gate * attention[here]
+        previous = torch.lerp(previous, candidate[:, here], gate, out=states[:, here])
+        start += rows
+    return states
+
+
+def _tanh(values: Tensor) -> None:
+    """Replace the values by their tanh; PyTorch's own wakes all threads for a handful of them."""
+    values.mul_(2.0).sigmoid_().mul_(2.0).sub_(1.0)
+
+
+def _block_back(
+    gates: Tensor,
+    before: Tensor,
+    attention: Tensor | None,
+    gradient: Tensor,
+    state_weight: Tensor,
+    alive: tuple[int, ...],
+) -> tuple[Tensor, Tensor | None]:
+    """Return the gradients of a block's gates before their squashing, and of the attention."""
+    hidden = state_weight.shape[1]
+    gates[hidden:].addmm_(state_weight, before)
+    gates[hidden : 3 * hidden].sigmoid_()
+    candidate, update, reset, product = gates.view(4, hidden, -1).unbind(0)
+    _tanh(candidate.addcmul_(reset, product))
+    towards = candidate - before  # how far the update gate can move the state
+    used = update if attention is None else update * attention
+    factors = gates.new_empty(4, *before.shape)  # of c, of u; of r and of p, given that of c
+    torch.mul(used, 1.0 - candidate.square_(), out=factors[0])
+    torch.mul(towards, used * (1.0 - update), out=factors[1])
+    torch.mul(product, reset * (1.0 - reset), out=factors[2])
+    factors[3] = reset
+    flowing, slopes = _flow_back(gradient, factors, 1.0 - used, state_weight, alive)
+    moved = None if attention is None else (towards.mul_(update).mul_(flowing)).sum(0)
+    return slopes.view(4 * hidden, -1), moved
 
 
 def _before(states: Tensor, alive: tuple[int, ...]) -> Tensor:
-    """Return the state before every behaviour."""
-    parts, start = [states.new_zeros(states.shape[0], alive[0] if alive else 0)], 0
+    """Return the state before every behaviour of a block."""
+    parts, start = [states.new_zeros(states.shape[0], max(alive, default=0))], 0
     for rows, later in pairwise(alive):
         parts.append(states[:, start : start + later])
         start += rows
@@ -207,10 +268,10 @@ def _flow_back(
     gradient: Tensor, factors: Tensor, kept: Tensor, state_weight: Tensor, alive: tuple[int, ...]
 ) -> tuple[Tensor, Tensor]:
     """Return the whole gradient of every state, and that of every gate before its squashing."""
-    flowing = gradient.contiguous().clone()  # H T
+    flowing = gradient.clone(memory_format=torch.contiguous_format)  # H T
     slopes = torch.empty_like(factors)  # 4 H T
-    hidden, back = kept.shape[0], state_weight.t()
-    later, end = flowing.new_empty(hidden, 0), flowing.shape[1]
+    back = state_weight.t()
+    later, end = flowing.new_empty(kept.shape[0], 0), flowing.shape[1]
     for rows in reversed(alive):
         here = slice(end - rows, end)
         now = flowing[:, here]

@@ -44,13 +44,13 @@ def test_the_final_interest_is_the_papers_row_by_row(dataset: Dataset) -> None:
 def test_the_auxiliary_loss_is_the_papers_in_plain_loops() -> None:
     lengths = [3, 1, 2]
     layout = StepLayout.of(torch.tensor([0, *lengths]).cumsum(0))
-    assert layout.alive == (3, 2, 1)
+    assert layout.alive == ((3, 2, 1),)
     generator = torch.Generator().manual_seed(0)
     interests = torch.randn(6, 2, dtype=torch.double, generator=generator)
     behaviours = torch.randn(6, 2, dtype=torch.double, generator=generator)
     codes = torch.tensor([7, 8, 9, 7, 9, 7])  # ranks 0 1 2, then 0 1, then 0
     torch.manual_seed(3)
-    got = auxiliary_loss(interests, behaviours, codes, layout.alive)
+    got = auxiliary_loss(interests, behaviours, codes, layout)
     torch.manual_seed(3)
     drawn = torch.randint(6, (3,)).tolist()
     total = 0.0
@@ -63,7 +63,9 @@ def test_the_auxiliary_loss_is_the_papers_in_plain_loops() -> None:
 
 def test_without_a_next_behaviour_there_is_no_auxiliary_loss() -> None:
     values = torch.randn(2, 3, requires_grad=True)
-    loss = auxiliary_loss(values, values.detach(), torch.tensor([4, 5]), (2,))
+    loss = auxiliary_loss(
+        values, values.detach(), torch.tensor([4, 5]), StepLayout.of(torch.tensor([0, 1, 2]))
+    )
     assert loss.item() == 0.0
     loss.backward()
 
@@ -77,8 +79,9 @@ def test_only_training_has_the_auxiliary_loss_and_only_with_a_weight(dataset: Da
     assert once > 0
     assert model.eval().predict(batch).auxiliary_loss is None
     assert small(dataset, auxiliary_weight=0).train().predict(batch).auxiliary_loss is None
+    weighted = small(dataset, auxiliary_weight=2.0).train()
     torch.manual_seed(1)
-    double = small(dataset, auxiliary_weight=2.0).train().predict(batch).auxiliary_loss
+    double = weighted.predict(batch).auxiliary_loss
     torch.testing.assert_close(double, 2 * once)
 
 

@@ -12,8 +12,8 @@ from models.layers.recurrent import GRU, StepLayout
 LENGTHS = [3, 0, 5, 1, 3, 0, 2]
 
 
-def layout_of(lengths: list[int]) -> StepLayout:
-    return StepLayout.of(torch.tensor([0, *lengths]).cumsum(0))
+def layout_of(lengths: list[int], block_rows: int = 3) -> StepLayout:
+    return StepLayout.of(torch.tensor([0, *lengths]).cumsum(0), block_rows)
 
 
 def unit(inputs: int = 3, hidden: int = 2) -> GRU:
@@ -138,23 +138,32 @@ def test_a_layout_holds_every_behaviour_once(lengths: list[int]) -> None:
     owner = torch.arange(len(lengths)).repeat_interleave(torch.tensor(lengths))
     assert sorted(layout.index.tolist()) == list(range(total))
     assert layout.rows.tolist() == owner[layout.index].tolist()
-    assert sum(layout.alive) == total
-    grid = layout.grid(layout.index.double(), -1.0)
+    assert sum(map(sum, layout.alive)) == total
     starts = torch.tensor([0, *lengths]).cumsum(0).tolist()
-    for rank in range(grid.shape[1]):
-        row = int(layout.order[rank])
-        here = list(range(starts[row], starts[row + 1]))
-        assert grid[:, rank].tolist() == here + [-1] * (grid.shape[0] - len(here))
     last = layout.last(layout.index.double()[:, None])[:, 0].tolist()
-    ends = [starts[row + 1] - 1 if length else 0 for row, length in enumerate(lengths)]
-    assert last == ends
+    assert last == [starts[row + 1] - 1 if length else 0 for row, length in enumerate(lengths)]
+    now, following = (layout.index[places].tolist() for places in layout.successions())
+    pairs = [(i, i + 1) for i in range(total - 1) if owner[i] == owner[i + 1]]
+    assert sorted(zip(now, following, strict=True)) == pairs
 
 
-def test_one_row_repeated_equals_the_row_given_as_often() -> None:
-    module, one, three = unit(), layout_of([4]), layout_of([4] * 3)
-    inputs = torch.randn(4, 3, dtype=torch.double)
-    repeated = one.repeated(3)
-    assert repeated.alive == three.alive
-    torch.testing.assert_close(repeated.mask, three.mask)
-    states = module(inputs.repeat_interleave(3, dim=0), repeated)
-    torch.testing.assert_close(repeated.last(states), three.last(states))
+@given(st.lists(st.integers(0, 6), min_size=1, max_size=8))
+def test_attention_adds_up_to_one_over_a_history(lengths: list[int]) -> None:
+    layout = layout_of(lengths)
+    scores = torch.randn(sum(lengths), dtype=torch.double)
+    weights = layout.softmax(scores)
+    for row in range(len(lengths)):
+        here = layout.rows == row
+        torch.testing.assert_close(weights[here], torch.softmax(scores[here], dim=0))
+
+
+def test_blocks_change_no_state() -> None:
+    module = unit()
+    inputs = torch.randn(sum(LENGTHS), 3, dtype=torch.double)
+    states = []
+    for block_rows in (1, 2, 100):
+        layout = layout_of(LENGTHS, block_rows)
+        states.append(torch.empty(len(inputs), 2, dtype=torch.double))
+        states[-1][layout.index] = module(inputs[layout.index], layout).detach()
+    torch.testing.assert_close(states[0], states[2])
+    torch.testing.assert_close(states[1], states[2])
