@@ -62,17 +62,15 @@ class ItemContent:
         return digest([self.text, self.image_hash])
 
 
-class ComputeSettings(Settings):
-    """Where and how an encoder computes; only ``dtype`` can change what it returns.
+class DeviceSettings(Settings):
+    """Where an encoder computes; nothing here changes what it returns beyond rounding.
 
     Attributes:
         device: ``auto`` takes a GPU where there is one.
-        dtype: ``auto`` takes bfloat16 where the hardware multiplies it natively, else float32.
         token_budget: Tokens of one batch, padding included.
     """
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     token_budget: PositiveInt = 4096
 
     def torch_device(self) -> torch.device:
@@ -86,6 +84,16 @@ class ComputeSettings(Settings):
                 do="Set device: auto, or install a torch with CUDA on a machine with a GPU.",
             )
         return torch.device("cuda" if present and self.device != "cpu" else "cpu")
+
+
+class ComputeSettings(DeviceSettings):
+    """Where and in what numbers an encoder computes.
+
+    Attributes:
+        dtype: ``auto`` takes bfloat16 where the hardware multiplies it natively, else float32.
+    """
+
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
 
     def torch_dtype(self) -> torch.dtype:
         """Return the number format to compute in."""

@@ -1,22 +1,23 @@
 """Sentence-T5 (Ni et al., ACL Findings 2022, arXiv:2108.08877), the text encoder of GenCI 3.1.4."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Self
 
-import numpy as np
-import torch
 from jaxtyping import Float
 from pydantic import PositiveInt
 from safetensors.torch import load_file
 from torch import Tensor
 
-from models.encoders.base import Advance, ComputeSettings, EncoderIdentity, ItemContent
-from models.encoders.text_transformer import TextTransformer
+from models.encoders.base import ComputeSettings, EncoderIdentity
+from models.encoders.text_transformer import (
+    PaddedTransformer,
+    TextEncoder,
+    TextTransformer,
+    load_tokenizer,
+)
 from models.encoders.weights import (
     check_safetensors,
     check_weights,
-    go_offline,
     load_model,
     read_json,
     weights_hash,
@@ -38,19 +39,10 @@ class SentenceT5Settings(ComputeSettings):
     max_length: PositiveInt = 256
 
 
-class SentenceT5:
+class SentenceT5(TextEncoder):
     """Text → T5 encoder → mean of the token states → dense without bias → L2 norm."""
 
     settings_type: ClassVar[type[SentenceT5Settings]] = SentenceT5Settings
-    uses_images: ClassVar[bool] = False
-
-    def __init__(
-        self,
-        transformer: TextTransformer,
-        dense: Float[Tensor, "D H"],
-        identity: EncoderIdentity,
-    ) -> None:
-        self._transformer, self._dense, self._identity = transformer, dense, identity
 
     @classmethod
     def load(cls, settings: SentenceT5Settings) -> Self:
@@ -63,13 +55,12 @@ class SentenceT5:
         transformer_folder, dense_folder = _stage_folders(folder)
         check_weights(transformer_folder, ("t5",))
         dense = _dense_weight(dense_folder)
-        go_offline()
-        from transformers import AutoModelForTextEncoding, AutoTokenizer
+        tokenizer = load_tokenizer(transformer_folder)
+        from transformers import AutoModelForTextEncoding
 
         dtype = settings.torch_dtype()
         device = settings.torch_device()
         model = load_model(AutoModelForTextEncoding, transformer_folder, dtype, device)
-        tokenizer = AutoTokenizer.from_pretrained(transformer_folder, local_files_only=True)
         identity = EncoderIdentity(
             encoder="sentence_t5",
             model=folder.name,
@@ -79,22 +70,9 @@ class SentenceT5:
             dtype=str(dtype).removeprefix("torch."),
             settings={"max_length": settings.max_length},
         )
-        transformer = TextTransformer(tokenizer, model, settings.max_length, settings.token_budget)
-        return cls(transformer, dense, identity)
-
-    @property
-    def identity(self) -> EncoderIdentity:
-        """What decides the embeddings besides the items."""
-        return self._identity
-
-    def key(self, item: ItemContent) -> str | None:
-        """Return the item's text; ``None`` where it has none."""
-        return item.text or None
-
-    def encode(self, items: Sequence[ItemContent], advance: Advance) -> Float[np.ndarray, "N D"]:
-        """Return one vector per item."""
-        pooled = self._transformer.pooled([item.text for item in items], advance)
-        return torch.nn.functional.normalize(pooled @ self._dense.T, dim=-1).numpy()
+        pool = PaddedTransformer(model, tokenizer.pad_token_id)
+        transformer = TextTransformer(tokenizer, pool, settings.max_length, settings.token_budget)
+        return cls(transformer, identity, dense)
 
 
 def _stage_folders(folder: Path) -> tuple[Path, Path]:

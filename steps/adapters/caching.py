@@ -40,7 +40,13 @@ def validation_code() -> str:
 
 def encoder_code() -> str:
     """Return the hash of what embeds items."""
-    return fingerprint("models/encoders/*.py", "models/data/schema.py", "models/data/tables.py")
+    return fingerprint(
+        "models/encoders/*.py",
+        "models/native/*.py",
+        "models/native/source/*",
+        "models/data/schema.py",
+        "models/data/tables.py",
+    )
 
 
 def intent_code() -> str:
