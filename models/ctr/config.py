@@ -50,7 +50,10 @@ class TrainingConfig(Settings):
             they take at most half of what is free, ``always``, ``never``.
         deterministic: Only algorithms that give equal bits every time, also on a GPU; an operation
             that has none is an error.
-        bf16: Matrix products in bfloat16 (weights stay float32).
+        float32_products: ``fastest`` measures this machine at the start and may take another way
+            to multiply, as exact to six digits; a run then no longer repeats to the last bit.
+        bf16: Matrix products in bfloat16 (weights stay float32). A gain on GPUs; a CPU without AMX
+            is quicker without.
         compile: Compile the model with ``torch.compile``.
         checkpoint_every: Steps between checkpoints; one is also written after every epoch.
         checkpoint_seconds: A checkpoint within an epoch comes at least so long after the last one.
@@ -80,6 +83,7 @@ class TrainingConfig(Settings):
     device: str = "auto"
     store_on_device: Literal["auto", "always", "never"] = "auto"
     deterministic: bool = False
+    float32_products: Literal["highest", "fastest"] = "highest"
     bf16: bool = False
     compile: bool = False
     checkpoint_every: PositiveInt = 200
