@@ -41,7 +41,7 @@ def lines_of(jobs: Sequence[Job], data: Prepared, home: Path, fresh: bool) -> di
 
 def _figures(results: Sequence[Result], data: Prepared) -> dict[str, Any]:
     found: dict[str, Any] = {"cached": all(result.cached for result in results)}
-    for name, rows in (("train", data.train_rows), ("score", len(data.arrays["label"]))):
+    for name, rows in (("train", data.train_rows), ("score", results[0].scored)):
         spans = np.array([span for result in results for span in result.spans[name]])
         found[f"{name}_per_cpu_s"], found[f"{name}_per_wall_s"] = rows / np.median(spans, axis=0)
     found["peak_mb"] = float(np.median([result.peak_mb for result in results]))

@@ -4,8 +4,10 @@ import shutil
 import subprocess
 import sys
 import venv
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+
+from models.settings import digest
 
 TORCH = "torch==2.13.0"
 RUNNERS = Path(__file__).resolve().parent / "runners"
@@ -24,14 +26,14 @@ class Peer:
         requirements: What pip installs, after torch.
         models: Which models it is measured with, by our name.
         prepares: Whether it wants the data in files of its own.
-        extra: Packages its wheel needs and does not name.
+        extra: What it needs to run and its wheel does not say.
     """
 
     name: str
     requirements: tuple[str, ...]
     models: tuple[str, ...]
     prepares: bool = False
-    extra: tuple[str, ...] = field(default=())
+    extra: tuple[str, ...] = ()
 
     @property
     def runner(self) -> Path:
@@ -43,9 +45,20 @@ PEERS = {
     peer.name: peer
     for peer in (
         Peer("fuxictr", ("fuxictr==2.3.10",), ("din", "dien", "dcnv2"), prepares=True),
-        Peer("deepctr-torch", ("deepctr-torch==0.3.0",), ("din", "dien", "dcnv2", "deepfm")),
+        Peer(
+            "deepctr-torch",
+            ("deepctr-torch==0.3.0",),
+            ("din", "dien", "dcnv2", "deepfm"),
+            extra=("requests",),
+        ),
         Peer("torch-rechub", ("torch-rechub==0.9.0",), ("din", "dien", "dcnv2", "deepfm")),
-        Peer("recbole", ("recbole==1.2.1",), ("din", "deepfm"), prepares=True),
+        Peer(
+            "recbole",
+            ("recbole==1.2.1",),
+            ("din", "deepfm"),
+            prepares=True,
+            extra=("numpy<2", "pandas<3"),
+        ),
     )
 }
 OURS = RUNNERS / "run_intentflow.py"
@@ -60,13 +73,14 @@ def environment(peer: Peer, home: Path) -> tuple[Path, list[str]]:
         PeerUnavailableError: pip fails; its last line is the reason.
     """
     folder = home / peer.name
-    python, frozen = folder / "bin" / "python", folder / "versions.txt"
+    wanted = (TORCH, *peer.requirements, *peer.extra)
+    python, frozen = folder / "bin" / "python", folder / f"versions-{digest(wanted)[:8]}.txt"
     if not frozen.is_file():
         shutil.rmtree(folder, ignore_errors=True)
         print(f"installing {', '.join(peer.requirements)} into {folder}", file=sys.stderr)
         venv.create(folder, with_pip=True)
-        for wanted in ((TORCH,), (TORCH, *peer.requirements, *peer.extra)):
-            _run([str(python), "-m", "pip", "install", "--quiet", *wanted])
+        for packages in ((TORCH,), wanted):
+            _run([str(python), "-m", "pip", "install", "--quiet", *packages])
         frozen.write_text(_run([str(python), "-m", "pip", "freeze"]), encoding="utf-8")
     return python, frozen.read_text(encoding="utf-8").split()
 

@@ -64,12 +64,14 @@ class Result:
     Attributes:
         spans: Name of a stretch (``train``, one an epoch; ``score``) to (CPU, wall) seconds.
         peak_mb: Largest resident memory of the process, MiB.
+        scored: Rows a ``score`` stretch scored.
         figures: Test AUC and GAUC.
         cached: Whether it was measured by an earlier call.
     """
 
     spans: dict[str, list[tuple[float, float]]]
     peak_mb: float
+    scored: int
     figures: dict[str, float] = field(default_factory=dict)
     cached: bool = False
 
@@ -93,7 +95,7 @@ def run(job: Job, data: Prepared, home: Path, *, fresh: bool) -> Result:
         return Result(**json.loads(kept.read_text(encoding="utf-8")), cached=True)
     result = _measure(job, data, python, peer.runner, prepares=peer.prepares)
     kept.parent.mkdir(parents=True, exist_ok=True)
-    content = {"spans": result.spans, "peak_mb": result.peak_mb, "figures": result.figures}
+    content = {name: value for name, value in vars(result).items() if name != "cached"}
     kept.write_text(json.dumps(content), encoding="utf-8")
     return result
 
@@ -114,7 +116,7 @@ def _measure(job: Job, data: Prepared, python: Path, runner: Path, *, prepares: 
     _execute(python, runner, asked | {"phase": "run"})
     told = json.loads(Path(asked["out"]).read_text(encoding="utf-8"))
     probabilities = np.load(asked["out"] + ".npy", allow_pickle=False)
-    return Result(told["spans"], told["peak_mb"], data.figures(probabilities))
+    return Result(figures=data.figures(probabilities), **told)
 
 
 def _execute(python: Path, runner: Path, asked: dict[str, Any]) -> None:

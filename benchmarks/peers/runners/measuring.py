@@ -82,13 +82,23 @@ def rows_of(arrays: dict[str, np.ndarray], split: str) -> np.ndarray:
     return np.flatnonzero(arrays["split"] == SPLITS.index(split))
 
 
-def leave(job: dict[str, Any], watch: Stopwatch, probabilities: np.ndarray) -> None:
-    """Write the result: the spans, the peak of resident memory, a probability for every row."""
+def leave(
+    job: dict[str, Any], watch: Stopwatch, probabilities: np.ndarray, scored: int | None = None
+) -> None:
+    """Write the result: the spans, the peak of resident memory, a probability for every row.
+
+    Args:
+        job: The job.
+        watch: With spans ``train``, one an epoch, and ``score``.
+        probabilities: Of every row; those of the test rows count.
+        scored: Rows that a ``score`` span scored; all if ``None``.
+    """
     probabilities = np.asarray(probabilities, dtype=np.float64).reshape(-1)
     np.save(job["out"] + ".npy", probabilities, allow_pickle=False)
     result = {
         "spans": watch.spans,
         "peak_mb": _peak_mb(),
+        "scored": len(probabilities) if scored is None else scored,
     }
     Path(job["out"]).write_text(json.dumps(result), encoding="utf-8")
     sys.stdout.flush()
