@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from jaxtyping import Int32, Int64
+from jaxtyping import Bool, Int32, Int64
 
 from models.artifacts import Scalar
 from models.data.assembly import assemble, check_size
@@ -29,7 +29,7 @@ from models.data.log import check_ids, find_users
 from models.data.merging import Events, Inserted, Merge, Part, new_events, write_events
 from models.data.negatives import recorded_sampling
 from models.data.request_index import first_rows, numbered, renumber
-from models.data.store import ExampleStore
+from models.data.store import ExampleStore, array_file
 from models.data.tables import Tables, TableScan, check_schema
 from models.data.windows import find_windows
 from models.errors import ConfigError, SchemaError
@@ -116,8 +116,7 @@ def _read(store: ExampleStore, scan: TableScan, part_events: int) -> tuple[_New,
     user_table, item_table = CodeTable(users.ids), CodeTable(item_ids)
     growing, old_context = new_context(store, scan)
     shown, context = read_impressions(scan, user_table, item_table, growing)
-    fresh = ~pl.Series(shown.impression).is_in(pl.Series(store.impression).implode()).to_numpy()
-    rows = np.flatnonzero(fresh)
+    rows = np.flatnonzero(~_there(_old_column(store, "impression"), shown.impression))
     given = _read_events(scan, user_table, item_table)
     events = given.take(np.flatnonzero(new_events(store, given, part_events)))
     counts: dict[str, Scalar] = {
@@ -130,6 +129,20 @@ def _read(store: ExampleStore, scan: TableScan, part_events: int) -> tuple[_New,
     fitted = tuple(len(vocabulary.values) for vocabulary in vocabularies.context)
     whole = Fields(context.names, context.values, codes, fitted)
     return _New(shown.take(rows), events, users.ids, item_ids, counts), whole
+
+
+def _there(old: Int64[np.ndarray, " N"], new: Int64[np.ndarray, " M"]) -> Bool[np.ndarray, " M"]:
+    """Return which of the new ids are among the old ones, without a table of all old ones."""
+    ids = pl.Series(old)
+    again = ids.filter(ids.is_in(pl.Series(new).implode()))
+    return pl.Series(new).is_in(again.implode()).to_numpy()
+
+
+def _old_column(store: ExampleStore, name: str) -> np.ndarray:
+    """Return a column of the rows without drawn negatives: read, not mapped, and soon let go."""
+    negatives = store.config.negatives
+    group = 1 + (negatives.per_positive if negatives else 0)
+    return np.load(array_file(store.folder, name), allow_pickle=False)[::group]
 
 
 def _with_new(known: pl.Series, given: pl.Series) -> pl.Series:
@@ -157,17 +170,18 @@ def _draft(
     store: ExampleStore, scan: TableScan, new: _New, context: Fields, merge: Merge
 ) -> tuple[Draft, Int64[np.ndarray, " N"]]:
     """Return the draft with the windows of old rows only, and the first row of each request."""
-    negatives = store.config.negatives
-    group = 1 + (negatives.per_positive if negatives else 0)
-    old, first = _old_rows(store, merge, group)
-    rows = _joined(old, _bare_rows(new.shown))
-    first = np.concatenate([first, np.arange(old.size, rows.size)])
-    was_train = np.concatenate([old.split == 0, np.zeros(new.shown.size, dtype=bool)])
+    request = renumber(_old_column(store, "request"))
+    num_old = len(request)
+    rows = _joined(store, merge, request, new.shown)
+    first = np.concatenate([first_rows(request)[request], np.arange(num_old, rows.size)])
+    was_train = rows.split == 0
+    was_train[num_old:] = False
+    group = 1 + (store.config.negatives.per_positive if store.config.negatives else 0)
     undrawn = np.zeros((new.shown.size, group - 1), dtype=np.int32)
     new_items = len(new.item_ids) - len(store.item_seen) + FIRST
     draft = Draft(
         rows=rows,
-        drawn=np.concatenate([store.target_item.reshape(-1, group)[:, 1:], undrawn]),
+        drawn=np.concatenate([_old_negatives(store, group), undrawn]),
         user_ids=new.user_ids,
         item_ids=new.item_ids,
         sides=carried_sides(store, scan, (new.user_ids, new.item_ids), context),
@@ -188,53 +202,40 @@ def _draft(
     return draft.take(order), place[first][order]
 
 
-def _old_rows(
-    store: ExampleStore, merge: Merge, group: int
-) -> tuple[Rows, Int64[np.ndarray, " N"]]:
-    """Return the store's rows without drawn negatives, and the first row of each one's request."""
-    own = slice(None, None, group)
-    user = store.user[own] - np.int32(FIRST)
+def _old_negatives(store: ExampleStore, group: int) -> Int32[np.ndarray, "N k"]:
+    if group == 1:
+        return np.empty((store.num_examples, 0), dtype=np.int32)
+    return store.target_item.reshape(-1, group)[:, 1:]
+
+
+def _joined(
+    store: ExampleStore, merge: Merge, request: Int32[np.ndarray, " O"], new: Impressions
+) -> Rows:
+    """Return the store's rows and, after them, those of new impressions without windows."""
+    user = _old_column(store, "user") - np.int32(FIRST)
     moved = merge.moved[user].astype(np.int32)
-    request = renumber(store.request[own])
-    key = store.request_key[store.request[own]] if len(store.request_key) else None
-    rows = Rows(
-        impression=store.impression[own],
-        user=user,
-        target_item=store.target_item[own],
-        trigger_item=store.trigger_item[own],
-        time=store.time[own],
-        label=store.label[own],
-        request=request,
-        request_key=np.full(len(user), NO_REQUEST) if key is None else key,
-        history_start=store.history_start[own] + moved,
-        history_end=store.history_end[own] + moved,
-        split=store.split[own].astype(np.int8),
-    )
-    return rows, first_rows(request)[request]
+    keys = np.full(len(user), NO_REQUEST)
+    if len(store.request_key):
+        keys = store.request_key[_old_column(store, "request")]
+    zeros = np.zeros(new.size, dtype=np.int32)
 
+    def join(name: str, added: np.ndarray, moved: np.ndarray | None = None) -> np.ndarray:
+        old = _old_column(store, name)
+        return np.concatenate([old if moved is None else old + moved, added])
 
-def _bare_rows(shown: Impressions) -> Rows:
-    """Return the rows of new impressions, whose windows are yet to be found."""
-    zeros = np.zeros(shown.size, dtype=np.int32)
     return Rows(
-        impression=shown.impression,
-        user=shown.user,
-        target_item=shown.item,
-        trigger_item=shown.logged,
-        time=shown.time,
-        label=shown.label,
-        request=zeros,
-        request_key=shown.request,
-        history_start=zeros,
-        history_end=zeros,
-        split=zeros.astype(np.int8),
+        impression=join("impression", new.impression),
+        user=np.concatenate([user, new.user]),
+        target_item=join("target_item", new.item),
+        trigger_item=join("trigger_item", new.logged),
+        time=join("time", new.time),
+        label=join("label", new.label),
+        request=np.concatenate([request, zeros]),
+        request_key=np.concatenate([keys, new.request]),
+        history_start=join("history_start", zeros, moved),
+        history_end=join("history_end", zeros, moved),
+        split=join("split", zeros.astype(np.uint8)).astype(np.int8),
     )
-
-
-def _joined(old: Rows, new: Rows) -> Rows:
-    columns = {name: np.concatenate([column, getattr(new, name)]) for name, column in
-               vars(old).items()}  # fmt: skip
-    return Rows(**columns)
 
 
 def _with_windows(
@@ -270,18 +271,17 @@ def _look_again(
 ) -> None:
     """Put trigger, history and request of a part's rows, ``own``, into the columns."""
     merge, part = merged
-    some = rows.take(own)
     shown = Impressions(
-        impression=some.impression,
+        impression=rows.impression[own],
         user=user,
-        item=some.target_item,
-        logged=some.trigger_item,
-        request=some.request_key,
-        time=some.time,
-        label=some.label,
+        item=rows.target_item[own],
+        logged=rows.trigger_item[own],
+        request=rows.request_key[own],
+        time=rows.time[own],
+        label=rows.label[own],
     )
     windows = find_windows(config, part.timelines, shown)
-    shift = merge.starts[some.user] - part.timelines.offsets[user]
+    shift = merge.starts[rows.user[own]] - part.timelines.offsets[user]
     first[own] = own[windows.first]
     rows.trigger_item[own] = windows.trigger_item
     rows.history_start[own] = windows.history_start + shift
