@@ -60,6 +60,7 @@ class TrainingLoop:
         self.device = next(model.parameters()).device
         self.best: dict[str, Tensor] | None = None
         self.offset = corrections(config, store.summary).train_offset
+        self.loss = torch.compile(stage_loss, dynamic=True) if config.compile else stage_loss
         self.clock = CheckpointClock(config.checkpoint_every, config.checkpoint_seconds)
 
     def run(self, stages: Sequence[Stage], checkpoint: Checkpoint | None) -> None:
@@ -150,7 +151,7 @@ class TrainingLoop:
         batch = stage_batch(stage, self.source, self.intents, rows).to(self.device)
         optimizer.zero_grad(set_to_none=True)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16):
-            loss = stage_loss(stage, self.model, batch, self.config.positive_weight)
+            loss = self.loss(stage, self.model, batch, self.config.positive_weight)
         loss.backward()
         clip_gradients(self.model.parameters(), self.config.grad_clip)
         optimizer.step()

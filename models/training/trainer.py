@@ -29,6 +29,7 @@ from models.training.checkpoint import Progress, load_checkpoint
 from models.training.determinism import deterministic_algorithms
 from models.training.early_stopping import EarlyStopping
 from models.training.loop import TrainingLoop, monitored
+from models.training.precision import float32_products
 from models.training.scoring import Scores, score
 from models.training.source import batch_source
 from models.training.warm_start import warm_start as start_from
@@ -165,10 +166,12 @@ def _train(
     checkpoint = load_checkpoint(resume_folder, identity)
     progress = Progress(identity=identity) if checkpoint is None else checkpoint.progress
     device = next(model.parameters()).device
-    with torch.random.fork_rng(), deterministic_algorithms(wanted=config.deterministic):
+    with (
+        torch.random.fork_rng(),
+        deterministic_algorithms(wanted=config.deterministic),
+        float32_products(config.float32_products, device),
+    ):
         torch.manual_seed(seed)
-        if config.compile:
-            model.compile(dynamic=True)
         loop = TrainingLoop(
             config,
             model,

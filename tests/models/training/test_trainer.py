@@ -195,7 +195,7 @@ def test_batches_from_the_devices_memory_train_to_the_same_bytes(
 
 
 def test_the_monitor_decides_which_epoch_is_kept(dataset: Dataset, tmp_path: Path) -> None:
-    wild = {"max_epochs": 8, "patience": 8, "batch_size": 64, "learning_rate": 0.03}
+    wild = {"max_epochs": 4, "patience": 4, "batch_size": 64, "learning_rate": 0.03}
     for monitor, best in (("valid/auc", np.argmax), ("valid/log_loss", np.argmin)):
         files = run(dataset, tmp_path / monitor[6:], small_config("din", monitor=monitor, **wild))
         rows = curves(files)

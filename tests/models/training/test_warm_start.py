@@ -156,7 +156,7 @@ def test_new_rows_have_their_initial_weights_or_the_unknown_rows(
     model = started(config, tomorrow, tomorrow.catalogue, older["din"])
     code = tomorrow.store.vocabularies().item_code(900)
     user = tomorrow.store.vocabularies().user_code(801)
-    field = 2 + [v.values for v in tomorrow.store.vocabularies().item][0].index("new")
+    field = 2 + tomorrow.store.vocabularies().item[0].values.index("new")
     old = load_model(older["din"]).model
     for name, row in (
         ("items.ids.weight", code),
@@ -229,8 +229,8 @@ def test_other_levels_fields_and_kinds_of_id_are_refused(
 ) -> None:
     edges = today.catalogue.intent_edges
     assert edges is not None
+    fewer = replace(today.catalogue, intent_edges=edges[1:])
     with pytest.raises(IncompatibleArtifactError, match="levels were 4 and are 3"):
-        fewer = replace(today.catalogue, intent_edges=edges[1:])
         started(small_config("din"), today, fewer, older["din"])
     tables = make_tables()
     spec = tables.spec.model_copy(update={"user_fields": ()})
