@@ -1,14 +1,14 @@
 """The user's own CSV, JSON or parquet files, mapped to canonical tables by one configuration."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 
 from models.data.datasets import columns as read_as
+from models.data.datasets.cells import with_tallies
 from models.data.datasets.conversions import Converter
-from models.data.datasets.dirty_rows import Tally
 from models.data.datasets.formats import Format
 from models.data.datasets.generic_settings import (
     BehaviourTable,
@@ -18,26 +18,12 @@ from models.data.datasets.generic_settings import (
 )
 from models.data.datasets.keys import PLACE, Checked, check_unique, drop_or_refuse, unify_ids
 from models.data.datasets.staging import Column, Scratch, Source, stage
-from models.data.schema import DatasetSpec, DirtyCount, Fact, TableName
+from models.data.schema import DatasetSpec, Fact, TableName
 from models.data.tables import Tables, TableScan
 from models.errors import MissingDataError
 
 _UNPACKED = 4  # times the size of a packed file, roughly
 _OPTIONAL = {"impression_id", "request_id", "trigger_item_id", "kind"}
-
-
-@dataclass(frozen=True)
-class _Found:
-    """The tables as read, and what was counted on the way."""
-
-    tables: dict[str, Checked]
-    tallies: tuple[Tally, ...]
-
-    def facts(self) -> dict[str, Fact]:
-        facts: dict[str, Fact] = {f"{tally.table}_read": tally.read for tally in self.tallies}
-        for tally in self.tallies:
-            facts |= tally.facts()
-        return facts
 
 
 class Generic:
@@ -67,8 +53,8 @@ class Generic:
         staged = [stage(source, settings.dirty_rows, scratch) for source in sources]
         read = {table.name: table for table, _ in staged}
         read["impressions"] = _with_impression_id(read["impressions"])
-        found = _Found(unify_ids(read, settings.ids), tuple(tally for _, tally in staged))
-        scan = replace(_assemble(found, settings), keep=scratch)
+        scan = _assemble(unify_ids(read, settings.ids), settings)
+        scan = replace(with_tallies(scan, [tally for _, tally in staged]), keep=scratch)
         return scan.collect() if scratch.in_memory else scan
 
 
@@ -175,8 +161,8 @@ def _with_impression_id(impressions: Checked) -> Checked:
     return replace(impressions, rows=numbered.with_columns(pl.col("impression_id").cast(pl.Int64)))
 
 
-def _assemble(found: _Found, settings: GenericSettings) -> TableScan:
-    tables, facts = found.tables, found.facts()
+def _assemble(tables: Mapping[str, Checked], settings: GenericSettings) -> TableScan:
+    facts: dict[str, Fact] = {}
     items = _all_rows(tables["items"], "item_id")
     known = {"item_id": items["item_id"]}
     users = None
@@ -195,10 +181,7 @@ def _assemble(found: _Found, settings: GenericSettings) -> TableScan:
     if users is None:
         both = pl.concat([shown.select("user_id"), behaviours.select("user_id")])
         users = both.unique().collect(engine="streaming").sort("user_id")
-    samples = pl.concat([tally.frame() for tally in found.tallies])
-    dirty = tuple(count for tally in found.tallies for count in tally.summary())
-    spec = _spec(settings, facts, dirty)
-    return TableScan(spec, items, users, shown, behaviours, dirty_rows=samples)
+    return TableScan(_spec(settings, facts), items, users, shown, behaviours)
 
 
 def _all_rows(table: Checked, key: str) -> pl.DataFrame:
@@ -238,9 +221,7 @@ def _behaviours(events: pl.LazyFrame, kind: str | None) -> pl.LazyFrame:
     )
 
 
-def _spec(
-    settings: GenericSettings, facts: dict[str, Fact], dirty: tuple[DirtyCount, ...]
-) -> DatasetSpec:
+def _spec(settings: GenericSettings, facts: dict[str, Fact]) -> DatasetSpec:
     root = settings.images_root
     return DatasetSpec(
         name=settings.name,
@@ -252,5 +233,4 @@ def _spec(
         has_images=root is not None,
         images_root=None if root is None else str(Path(settings.path) / root),
         facts=facts,
-        dirty_rows=dirty,
     )
