@@ -41,7 +41,7 @@ def build_example_store(
 ) -> dict[str, Scalar]:
     """Write the example store of ``tables`` into ``folder`` and return its counts.
 
-    Memory is bounded by a partition's events and about 130 bytes an impression; the events of all
+    Memory is bounded by a partition's events and about 100 bytes an impression; the events of all
     users are never there at once. The files do not depend on ``partition_rows``.
 
     Args:
