@@ -7,11 +7,11 @@ from typing import Annotated, Any, ClassVar
 
 import torch
 from jaxtyping import Float, Int
-from pydantic import Field, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
 from models.settings import Settings
-from models.tokenizers.codebook import CHUNK, quantise
+from models.tokenizers.codebook import CHUNK, quantise, refit_jointly
 
 Report = Callable[[dict[str, float]], None]
 
@@ -30,6 +30,8 @@ class QuantizerSettings(Settings):
         holdout: Share of the items kept out of the fit, to report the error on unseen items.
         beams: Code prefixes kept while an item's codes are chosen. 1 takes the nearest code of each
             level (GenCI Eq. 3); more look ahead, for less error.
+        joint_iterations: At the end, times that the codebooks of all levels are fitted together to
+            the codes, and the codes chosen again; 0 leaves them fitted one after the other.
         repair_collisions: Move items with equal codes, all but the best fitting, to their nearest
             last-level code that makes them unique.
     """
@@ -42,6 +44,7 @@ class QuantizerSettings(Settings):
     fit_items: Annotated[int, Field(ge=16)] = 200_000
     holdout: Annotated[float, Field(ge=0, le=0.5)] = 0.1
     beams: Annotated[int, Field(ge=1, le=256)] = 5
+    joint_iterations: NonNegativeInt = 2
     repair_collisions: bool = False
 
     @property
@@ -87,6 +90,15 @@ class Tokenizer(nn.Module, ABC):
     @abstractmethod
     def decode(self, latent: Float[Tensor, "N d"]) -> Float[Tensor, "N D"]:
         """Return the embeddings that a sum of codewords stands for."""
+
+    @torch.no_grad()
+    def refit_jointly(self, values: Float[Tensor, "N D"]) -> None:
+        """Fit the codebooks of all levels together, as often as the settings say."""
+        latent, settings = self.encode(values), self.settings
+        for _ in range(settings.joint_iterations):
+            self.codebooks = refit_jointly(
+                latent, self.codebooks, settings.level_shrinkage, settings.beams
+            )
 
     @torch.no_grad()
     def quantised(self, values: Float[Tensor, "N D"]) -> Quantised:

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 CHUNK = 16384
+JOINT_CODES = 4096
 Assign = Callable[[Tensor, Tensor], Tensor]  # residuals, codebook → codes
 
 
@@ -91,6 +92,36 @@ def fit_codebooks(
         codebooks.append(codebook)
         residual = residual - codebook[nearest(residual, codebook)]
     return torch.stack(codebooks)
+
+
+def refit_jointly(
+    latent: Float[Tensor, "N D"],
+    codebooks: Float[Tensor, "K V D"],
+    shrinkage: Sequence[float],
+    beams: int,
+) -> Float[Tensor, "K V D"]:
+    """Return the codebooks, all levels at once, whose sums come nearest to the latents.
+
+    One after the other, a level cannot answer to those that follow it. Given everyone's codes, the
+    best codebooks solve a ridge regression of the latents on the codes; the pseudo-counts of
+    `fit_codebooks` are its penalties. Codebooks too large for that, of more than `JOINT_CODES`
+    codes in all, come back as they are.
+    """
+    levels, size, width = codebooks.shape
+    if levels * size > JOINT_CODES:
+        return codebooks
+    codes, _ = quantise(latent, codebooks, beams)
+    together = torch.zeros(levels * size, levels * size, dtype=torch.float64, device=latent.device)
+    sums = torch.zeros(levels * size, width, dtype=torch.float64, device=latent.device)
+    for i in range(levels):
+        rows = slice(i * size, (i + 1) * size)
+        sums[rows].index_add_(0, codes[:, i], latent.double())
+        for j in range(levels):
+            pairs = torch.bincount(codes[:, i] * size + codes[:, j], minlength=size * size)
+            together[rows, j * size : (j + 1) * size] = pairs.view(size, size).double()
+    penalty = torch.tensor(shrinkage, dtype=torch.float64, device=latent.device).clamp(min=1e-6)
+    together.diagonal().add_(penalty.repeat_interleave(size))
+    return torch.linalg.solve(together, sums).view_as(codebooks).to(codebooks.dtype)
 
 
 def _kmeans(

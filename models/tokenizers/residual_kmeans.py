@@ -27,13 +27,14 @@ class ResidualKMeans(Tokenizer):
         self.register_buffer("codebooks", torch.zeros(settings.levels, codes, dim))
 
     def fit(self, values: Float[Tensor, "N D"], generator: torch.Generator, report: Report) -> None:
-        """Fit one codebook after the other."""
+        """Fit one codebook after the other, then all together."""
         self.mean = values.mean(0)
         centred = self.encode(values)
         settings = self.settings
         self.codebooks = fit_codebooks(
             centred, self.codes, settings.level_shrinkage, settings.iterations, generator
         )
+        self.refit_jointly(values)
         error = (self.quantised(values).reconstruction - values).pow(2).sum()
         report({"epoch": 0.0, "fvu": float(error / centred.pow(2).sum())})
 

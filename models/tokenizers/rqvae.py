@@ -31,7 +31,7 @@ class RQVAESettings(QuantizerSettings):
         hidden_dim: Hidden width of the MLPs.
         dropout: In the MLPs.
         beta: Weight of the commitment term (TIGER 3.1: β = 0.25).
-        epochs: Passes over the items; 0 leaves PCA + residual k-means.
+        epochs: Passes over the items; 0 leaves PCA + residual k-means, one level after the other.
         max_batches: Batches of all epochs at most: a larger catalogue gets fewer epochs, one at
             least.
         batch_size: Items of a batch.
@@ -111,6 +111,7 @@ class RQVAE(Tokenizer):
         self.eval()
         if self.settings.epochs:
             self._refit(values, generator, self.settings.refit_iterations, start=self.codebooks)
+            self.refit_jointly(values)
             report({"epoch": trained + 1.0, "fvu": self._fvu(values)})
 
     @property

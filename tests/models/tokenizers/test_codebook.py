@@ -6,7 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.tokenizers.codebook import fit_codebooks, nearest, quantise
+from models.tokenizers import codebook as module
+from models.tokenizers.codebook import fit_codebooks, nearest, quantise, refit_jointly
 
 
 @given(st.integers(0, 2**31), st.integers(1, 40), st.integers(1, 9), st.integers(1, 4))
@@ -83,3 +84,25 @@ def test_more_levels_leave_less(levels):
     errors = [float((values - total).pow(2).sum()) for total in totals]
     assert errors == sorted(errors, reverse=True)
     assert errors[0] < float(values.pow(2).sum())
+
+
+def test_fitted_together_the_codebooks_solve_the_ridge_regression_on_the_codes():
+    latent = torch.randn(400, 3, generator=torch.Generator().manual_seed(0))
+    start = fit_codebooks(latent, 6, [0.0, 0.0], 10, torch.Generator().manual_seed(0))
+    codes, _ = quantise(latent, start, 4)
+    chosen = np.concatenate([np.eye(6)[codes[:, level]] for level in range(2)], axis=1)
+    penalty = np.diag(np.repeat([1.0, 5.0], 6))
+    expected = np.linalg.solve(chosen.T @ chosen + penalty, chosen.T @ latent.numpy())
+    found = refit_jointly(latent, start, [1.0, 5.0], 4)
+    np.testing.assert_allclose(found.reshape(12, 3), expected, atol=1e-4)
+    free = refit_jointly(latent, start, [0.0, 0.0], 4)
+    apart, together = (
+        latent - sum(books[level][codes[:, level]] for level in range(2)) for books in (start, free)
+    )
+    assert float(together.pow(2).sum()) < float(apart.pow(2).sum())
+
+
+def test_codebooks_too_large_to_fit_together_stay_as_they_are(monkeypatch):
+    monkeypatch.setattr(module, "JOINT_CODES", 7)
+    latent, books = torch.randn(20, 3), torch.randn(2, 4, 3)
+    assert refit_jointly(latent, books, [1.0, 1.0], 2) is books

@@ -118,7 +118,7 @@ def test_repair_makes_codes_unique_for_little_more_error(tmp_path):
     plain = assign(embedded, tmp_path / "plain", tmp_path / "ids")
     repaired = assign(embedded, tmp_path / "repaired", tmp_path / "ids2")
     assert plain["unique_rate"] < repaired["unique_rate"] == 1
-    assert repaired["fvu"] - plain["fvu"] < 0.02
+    assert repaired["fvu"] - plain["fvu"] < 0.04
 
 
 def test_diagnostics_count_what_the_table_holds(embedded, trained, tmp_path):
