@@ -63,15 +63,13 @@ class ItemContent:
 
 
 class DeviceSettings(Settings):
-    """Where an encoder computes; nothing here changes what it returns beyond rounding.
+    """Where an encoder computes, which changes what it returns by no more than rounding.
 
     Attributes:
         device: ``auto`` takes a GPU where there is one.
-        token_budget: Tokens of one batch, padding included.
     """
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    token_budget: PositiveInt = 4096
 
     def torch_device(self) -> torch.device:
         """Return the device to compute on, or raise `EncoderError` where there is no GPU."""
@@ -87,13 +85,15 @@ class DeviceSettings(Settings):
 
 
 class ComputeSettings(DeviceSettings):
-    """Where and in what numbers an encoder computes.
+    """Where, in what numbers and in what batches an encoder of tokens computes.
 
     Attributes:
         dtype: ``auto`` takes bfloat16 where the hardware multiplies it natively, else float32.
+        token_budget: Tokens of one batch, padding included.
     """
 
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    token_budget: PositiveInt = 4096
 
     def torch_dtype(self) -> torch.dtype:
         """Return the number format to compute in."""

