@@ -95,11 +95,11 @@ class ComputeSettings(DeviceSettings):
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     token_budget: PositiveInt = 4096
 
-    def torch_dtype(self) -> torch.dtype:
-        """Return the number format to compute in."""
+    def torch_dtype(self, device: torch.device) -> torch.dtype:
+        """Return the number format to compute in on ``device``."""
         if self.dtype != "auto":
             return torch.bfloat16 if self.dtype == "bfloat16" else torch.float32
-        return torch.bfloat16 if native_bfloat16(self.torch_device()) else torch.float32
+        return torch.bfloat16 if native_bfloat16(device) else torch.float32
 
 
 def native_bfloat16(device: torch.device) -> bool:

@@ -18,6 +18,7 @@ from torch import Tensor
 from models.encoders.base import Advance, ComputeSettings, EncoderIdentity, ItemContent
 from models.encoders.batching import token_budget_batches
 from models.encoders.qwen_prompts import Prompt, QwenPrompts
+from models.encoders.replicas import over_replicas
 from models.encoders.weights import check_weights, go_offline, load_model, weights_hash
 from models.errors import EncoderError
 
@@ -37,6 +38,8 @@ class QwenVLSettings(ComputeSettings):
             an image: 1,024 pixels a token in Qwen3-VL, 784 in the older ones.
         dim: Width to keep; Qwen3-VL-Embedding's first numbers are an embedding by themselves
             (matryoshka representation learning). ``None`` keeps all.
+        devices: Devices that share the items, each with the whole model, such as ``cuda:0`` and
+            ``cuda:1``; empty takes what ``device`` says, and of GPUs all there are.
     """
 
     folder: Path
@@ -46,6 +49,24 @@ class QwenVLSettings(ComputeSettings):
     max_pixels: PositiveInt = 262_144
     dim: Annotated[int, Field(ge=8)] | None = None
     token_budget: PositiveInt = 8192
+    devices: tuple[str, ...] = ()
+
+    def torch_devices(self) -> list[torch.device]:
+        """Return the devices to compute on, or raise `EncoderError` where one is not there."""
+        if not self.devices:
+            device = self.torch_device()
+            gpus = [torch.device("cuda", index) for index in range(torch.cuda.device_count())]
+            return gpus if device.type == "cuda" else [device]
+        there = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
+        absent = [name for name in self.devices if name not in there]
+        if absent:
+            raise EncoderError(
+                f"There is no device {', '.join(absent)}.",
+                where="encoder settings: devices",
+                allowed=", ".join(there),
+                do="Name devices of this machine, or leave devices empty.",
+            )
+        return [torch.device(name) for name in self.devices]
 
 
 class QwenVL:
@@ -55,9 +76,13 @@ class QwenVL:
     uses_images: ClassVar[bool] = True
 
     def __init__(
-        self, model: Any, prompts: QwenPrompts, identity: EncoderIdentity, token_budget: int
+        self,
+        models: Sequence[Any],
+        prompts: QwenPrompts,
+        identity: EncoderIdentity,
+        token_budget: int,
     ) -> None:
-        self._model: Any = model
+        self._models = models
         self._prompts, self._identity = prompts, identity
         self._token_budget = token_budget
 
@@ -81,8 +106,9 @@ class QwenVL:
         go_offline()
         from transformers import AutoModel
 
-        dtype = settings.torch_dtype()
-        model = load_model(AutoModel, folder, dtype, settings.torch_device())
+        devices = settings.torch_devices()
+        dtype = settings.torch_dtype(devices[0])
+        models = [load_model(AutoModel, folder, dtype, device) for device in devices]
         changing = {"instruction", "max_length", "min_pixels", "max_pixels"}
         identity = EncoderIdentity(
             encoder="qwen_vl",
@@ -99,7 +125,7 @@ class QwenVL:
             settings.max_length,
             (settings.min_pixels, settings.max_pixels),
         )
-        return cls(model, prompts, identity, settings.token_budget)
+        return cls(models, prompts, identity, settings.token_budget)
 
     @property
     def identity(self) -> EncoderIdentity:
@@ -110,22 +136,25 @@ class QwenVL:
         """Return the hash of the item's text and image; ``None`` where it has neither."""
         return item.content_key
 
-    @torch.inference_mode()
     def encode(self, items: Sequence[ItemContent], advance: Advance) -> Float[np.ndarray, "N D"]:
         """Return one vector per item."""
         prompts = [self._prompts.prompt(item) for item in items]
         lengths = [prompt.num_tokens for prompt in prompts]
-        result = torch.empty(len(items), self._identity.dim)
-        for rows in token_budget_batches(lengths, self._token_budget):
-            last = self._last_states([prompts[row] for row in rows])[:, : self._identity.dim]
-            result[torch.from_numpy(rows)] = torch.nn.functional.normalize(last, dim=-1).cpu()
+        batches = token_budget_batches(lengths, self._token_budget)
+        parts = [[prompts[row] for row in rows] for rows in batches]
+        result = np.empty((len(items), self._identity.dim), np.float32)
+        states = over_replicas(self._models, self._last_states, parts)
+        for rows, last in zip(batches, states, strict=True):
+            kept = last[:, : self._identity.dim]
+            result[rows] = torch.nn.functional.normalize(kept, dim=-1).numpy()
             advance(len(rows))
-        return result.numpy()
+        return result
 
-    def _last_states(self, prompts: Sequence[Prompt]) -> Float[Tensor, "B D"]:
+    @torch.inference_mode()
+    def _last_states(self, model: Any, prompts: Sequence[Prompt]) -> Float[Tensor, "B D"]:
         """Return the last token's state of each prompt; padding stands on the right."""
         inputs = self._prompts.inputs(prompts)
-        inputs = {name: value.to(self._model.device) for name, value in inputs.items()}
-        states = self._model(**inputs, use_cache=False).last_hidden_state  # B T D
+        inputs = {name: value.to(model.device) for name, value in inputs.items()}
+        states = model(**inputs, use_cache=False).last_hidden_state  # B T D
         newest = (inputs["attention_mask"].sum(1) - 1)[:, None, None]  # B 1 1
-        return states.take_along_dim(newest, dim=1).squeeze(1).float()
+        return states.take_along_dim(newest, dim=1).squeeze(1).float().cpu()

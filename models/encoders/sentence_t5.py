@@ -58,8 +58,8 @@ class SentenceT5(TextEncoder):
         tokenizer = load_tokenizer(transformer_folder)
         from transformers import AutoModelForTextEncoding
 
-        dtype = settings.torch_dtype()
         device = settings.torch_device()
+        dtype = settings.torch_dtype(device)
         model = load_model(AutoModelForTextEncoding, transformer_folder, dtype, device)
         identity = EncoderIdentity(
             encoder="sentence_t5",

@@ -117,3 +117,36 @@ def test_the_folder_of_a_generating_model_gives_its_inner_models_embeddings(tiny
     np.testing.assert_allclose(
         load(tmp_path / "whole").encode([item], nothing), expected, atol=1e-5
     )
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_two_devices_share_the_batches_to_the_same_bits(family, tiny_qwen, images):
+    items = contents(images) * 3
+    one = load(tiny_qwen(family), token_budget=300)
+    two = load(tiny_qwen(family), token_budget=300, devices=("cpu", "cpu"))
+    assert len(two._models) == 2
+    assert one.identity == two.identity, "where it ran does not make another encoder"
+    told: list[int] = []
+    np.testing.assert_array_equal(two.encode(items, told.append), one.encode(items, nothing))
+    assert sum(told) == len(items)
+
+
+def test_a_device_that_is_not_there_is_named(tiny_qwen):
+    with pytest.raises(EncoderError, match="no device cuda:77") as caught:
+        load(tiny_qwen("qwen3_vl"), devices=("cpu", "cuda:77"))
+    assert "cpu" in str(caught.value)
+
+
+def test_the_opened_assistants_turn_is_the_token_that_is_pooled(tiny_qwen):
+    """Padding stands on the right and is not seen: the plain model, one prompt, its last state."""
+    import torch
+    from transformers import AutoModel
+
+    encoder = load(tiny_qwen("qwen3_vl"))
+    items = [ItemContent(1, "short"), ItemContent(2, "a much longer text beside it")]
+    model = AutoModel.from_pretrained(tiny_qwen("qwen3_vl")).eval()
+    for item, vector in zip(items, encoder.encode(items, nothing), strict=True):
+        ids = torch.tensor([encoder._prompts.prompt(item).ids])
+        with torch.no_grad():
+            last = model(input_ids=ids).last_hidden_state[0, -1]
+        np.testing.assert_allclose(vector, (last / last.norm()).numpy(), atol=1e-4)
