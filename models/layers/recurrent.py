@@ -18,7 +18,7 @@ from torch.autograd.function import once_differentiable
 
 from models.layers.lookup import take_rows
 
-BLOCK_ROWS = 512
+BLOCK_ROWS = 1024
 # Values laid out step by step have one axis, ``T``: all behaviours of the batch.
 
 
@@ -48,7 +48,7 @@ class StepLayout:
 
         Args:
             offsets: Where each history starts, and the end of the last one.
-            block_rows: Rows of a block: a few hundred keep its buffers in the cache.
+            block_rows: Rows of a block: about a thousand keep its buffers in the cache.
         """
         lengths, order = offsets.diff().sort(descending=True, stable=True)
         longest = int(lengths[0]) if len(lengths) else 0
@@ -246,11 +246,12 @@ def _block_back(
     towards = candidate - before  # how far the update gate can move the state
     used = update if attention is None else update * attention
     factors = gates.new_empty(4, *before.shape)  # of c, of u; of r and of p, given that of c
-    torch.mul(used, 1.0 - candidate.square_(), out=factors[0])
-    torch.mul(towards, used * (1.0 - update), out=factors[1])
-    torch.mul(product, reset * (1.0 - reset), out=factors[2])
+    torch.addcmul(used, used, candidate.square_(), value=-1.0, out=factors[0])
+    moving, returning = towards * used, product.mul_(reset)
+    torch.addcmul(moving, moving, update, value=-1.0, out=factors[1])
+    torch.addcmul(returning, returning, reset, value=-1.0, out=factors[2])
     factors[3] = reset
-    flowing, slopes = _flow_back(gradient, factors, 1.0 - used, state_weight, alive)
+    flowing, slopes = _flow_back(gradient, factors, used, state_weight, alive)
     moved = None if attention is None else (towards.mul_(update).mul_(flowing)).sum(0)
     return slopes.view(4 * hidden, -1), moved
 
@@ -265,19 +266,20 @@ def _before(states: Tensor, alive: tuple[int, ...]) -> Tensor:
 
 
 def _flow_back(
-    gradient: Tensor, factors: Tensor, kept: Tensor, state_weight: Tensor, alive: tuple[int, ...]
+    gradient: Tensor, factors: Tensor, used: Tensor, state_weight: Tensor, alive: tuple[int, ...]
 ) -> tuple[Tensor, Tensor]:
     """Return the whole gradient of every state, and that of every gate before its squashing."""
     flowing = gradient.clone(memory_format=torch.contiguous_format)  # H T
     slopes = torch.empty_like(factors)  # 4 H T
     back = state_weight.t()
-    later, end = flowing.new_empty(kept.shape[0], 0), flowing.shape[1]
+    later, end = flowing.new_empty(used.shape[0], 0), flowing.shape[1]
     for rows in reversed(alive):
         here = slice(end - rows, end)
         now = flowing[:, here]
         now[:, : later.shape[1]].add_(later)
         torch.mul(now, factors[:2, :, here], out=slopes[:2, :, here])
         torch.mul(slopes[0, :, here], factors[2:, :, here], out=slopes[2:, :, here])
-        later = (now * kept[:, here]).addmm_(back, slopes[1:, :, here].view(-1, rows))
+        later = torch.addcmul(now, now, used[:, here], value=-1.0)
+        later.addmm_(back, slopes[1:, :, here].view(-1, rows))
         end -= rows
     return flowing, slopes
