@@ -22,6 +22,8 @@ from benchmarks.report import commit, finish, options
 
 MODELS = ("din", "dien", "dcnv2", "deepfm")
 BATCH_SIZES = (4096, 1024)
+NATIVE = ("din",)  # the models our native kernel has a part in
+PRODUCTS = ("highest", "fastest")
 QUICK_EPOCHS, EPOCHS = 3, 12
 
 
@@ -77,7 +79,7 @@ COLUMNS = ("train /CPU-s", "train /s", "score /CPU-s", "score /s", "peak MB", "A
 
 
 def _ratios(line: dict[str, Any], lines: Sequence[dict[str, Any]]) -> str:
-    """Return training, scoring and memory of ours over a peer's, the native form behind a bar."""
+    """Return training, scoring and memory of ours over a peer's, our lines in their order."""
     if line["library"].startswith("intentflow"):
         return ""
     ours = [
@@ -105,13 +107,16 @@ def plan(arguments: argparse.Namespace) -> list[list[Job]]:
     planned = []
     for model in arguments.models:
         for size in arguments.batch_sizes:
-            libraries = [("intentflow", False), ("intentflow", True)]
-            libraries += [(name, False) for name in arguments.peers if model in PEERS[name].models]
-            for name, native in libraries:
-                if native and arguments.no_native:
-                    continue
+            natives = (False, True) if model in NATIVE and not arguments.no_native else (False,)
+            wanted = [("intentflow", native, way) for native in natives for way in PRODUCTS]
+            peers = [name for name in arguments.peers if model in PEERS[name].models]
+            wanted += [(name, False, PRODUCTS[0]) for name in peers]
+            for name, native, way in wanted:
                 planned.append(
-                    [Job(name, model, size, seed, epochs, native=native) for seed in seeds]
+                    [
+                        Job(name, model, size, seed, epochs, native=native, products=way)
+                        for seed in seeds
+                    ]
                 )
     return planned
 

@@ -17,6 +17,7 @@ from models.settings import digest
 
 ROOT = Path(__file__).resolve().parents[2]
 LONGEST_S = 1800
+OURS_ALONE = ("native", "products")
 ON_CPU_ONLY = {
     "CUDA_VISIBLE_DEVICES": "",
     "OMP_WAIT_POLICY": "PASSIVE",  # threads that wait in a loop would count as work
@@ -37,6 +38,7 @@ class Job:
         repeats: How often all rows are scored.
         threads: Threads of torch.
         native: Whether our native kernel may be used.
+        products: Our setting ``float32_products``.
     """
 
     library: str
@@ -48,13 +50,15 @@ class Job:
     repeats: int = 3
     threads: int = 2
     native: bool = False
+    products: str = "highest"
 
     @property
     def label(self) -> str:
         """The name of the line in the table."""
         if self.library != "intentflow":
             return self.library
-        return "intentflow, native" if self.native else "intentflow"
+        named = ["native"] * self.native + ["fastest"] * (self.products == "fastest")
+        return ", ".join(["intentflow", *named])
 
 
 @dataclass
@@ -89,7 +93,8 @@ def run(job: Job, data: Prepared, home: Path, *, fresh: bool) -> Result:
     scripts = [
         path.read_text(encoding="utf-8") for path in (peer.runner, OURS.parent / "measuring.py")
     ]
-    known = [vars(job), data.digest, versions, scripts, platform.processor(), os.cpu_count()]
+    asked = {key: value for key, value in vars(job).items() if key not in OURS_ALONE}
+    known = [asked, data.digest, versions, scripts, platform.processor(), os.cpu_count()]
     kept = home / "results" / f"{digest(known)}.json"
     if kept.is_file() and not fresh:
         return Result(**json.loads(kept.read_text(encoding="utf-8")), cached=True)

@@ -36,6 +36,7 @@ def main() -> None:
         "max_epochs": job["max_epochs"],
         "patience": job["patience"],
         "learning_rate": 1e-3,
+        "float32_products": job["products"],
     }
     config = CTRConfig.model_validate(
         {"model": job["model"], "settings": SETTINGS[job["model"]], "training": training}
