@@ -15,7 +15,7 @@ WHOLE_NUMBER = r"^(0|-?[1-9]\d{0,17})$"
 """Text that stays what it is when it is read as a number and written again."""
 
 _PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000}
-_TRUTH = {"1": 1, "0": 0, "1.0": 1, "0.0": 0, "true": 1, "false": 0}
+_TRUE, _FALSE = ("1", "1.0", "true"), ("0", "0.0", "false")
 _DATE = r"(\d{4}[-/]\d\d[-/]\d\d)"
 _CLOCK = r"(\d\d:\d\d(?::\d\d)?)"
 _ISO = rf"^{_DATE}(?:[T ]{_CLOCK}(?:[.,]\d+)?\s*(?:[Zz]|[+-]\d\d:?(?:\d\d)?)?)?$"
@@ -63,9 +63,8 @@ def labels(rule: LabelRule) -> Converter:
             negative = rule.negative
             zero = ~one if negative is None else text.value.is_in(_texts(negative))
             return Conversion(_choose(one, zero), text.faults)
-        found = text.value.str.to_lowercase().replace_strict(
-            _TRUTH, default=None, return_dtype=pl.Int8
-        )
+        lower = text.value.str.to_lowercase()  # not replace_strict, which needs all rows at once
+        found = _choose(lower.is_in(_TRUE), lower.is_in(_FALSE))
         unknown = Fault(found.is_null(), "is no label", "0, 1, true, false; or set label")
         return Conversion(found, (*text.faults, unknown))
 
