@@ -54,7 +54,8 @@ class TrainingConfig(Settings):
             to multiply, as exact to six digits; a run then no longer repeats to the last bit.
         bf16: Matrix products in bfloat16 (weights stay float32). A gain on GPUs; a CPU without AMX
             is quicker without.
-        compile: Compile the model with ``torch.compile``.
+        compile: Compile the loss with ``torch.compile``.
+        cuda_graphs: Compile it so that a GPU replays each shape of batch as one CUDA graph.
         checkpoint_every: Steps between checkpoints; one is also written after every epoch.
         checkpoint_seconds: A checkpoint within an epoch comes at least so long after the last one.
             Twenty times as long as the last one took to write is kept between any two.
@@ -86,6 +87,7 @@ class TrainingConfig(Settings):
     float32_products: Literal["highest", "fastest"] = "highest"
     bf16: bool = False
     compile: bool = False
+    cuda_graphs: bool = False
     checkpoint_every: PositiveInt = 200
     checkpoint_seconds: NonNegativeFloat = 20.0
 

@@ -22,7 +22,13 @@ from models.training.optimizers import clip_gradients, freeze_outside, make_opti
 from models.training.ordering import bucketed, epoch_order
 from models.training.schedule import LearningRate
 from models.training.scoring import Examples
-from models.training.stages import stage_batch, stage_loss, stage_rows, thin_negatives
+from models.training.stages import (
+    compiled,
+    stage_batch,
+    stage_loss,
+    stage_rows,
+    thin_negatives,
+)
 from models.training.validation import validate_stage
 
 SMALLEST_BATCH = 32
@@ -60,7 +66,7 @@ class TrainingLoop:
         self.device = next(model.parameters()).device
         self.best: dict[str, Tensor] | None = None
         self.offset = corrections(config, store.summary).train_offset
-        self.loss = torch.compile(stage_loss, dynamic=True) if config.compile else stage_loss
+        self.loss = compiled(stage_loss, config)
         self.clock = CheckpointClock(config.checkpoint_every, config.checkpoint_seconds)
 
     def run(self, stages: Sequence[Stage], checkpoint: Checkpoint | None) -> None:

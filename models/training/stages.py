@@ -1,5 +1,7 @@
 """What a stage trains on: its rows, its batches, its loss."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -7,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from models.ctr.base import CTRModel, Output, Stage
+from models.ctr.config import TrainingConfig
 from models.data.batch import Batch
 from models.data.examples import ExampleStore
 from models.errors import TrainingError
@@ -14,6 +17,7 @@ from models.intents.labels import IntentLabels
 from models.training.scoring import Examples
 
 TRAIN = 0
+Loss = Callable[..., Tensor]
 _THINNING = 1_000_003  # keeps these draws apart from those of the order of the rows
 
 
@@ -106,3 +110,10 @@ def intent_divergence(output: Output, batch: Batch) -> Float[Tensor, " B"]:
         )
     predicted = output.intent.float().clamp_min(torch.finfo(torch.float32).tiny)
     return (torch.xlogy(batch.intent, batch.intent) - batch.intent * predicted.log()).sum(-1)
+
+
+def compiled(loss: Loss, config: TrainingConfig) -> Loss:
+    """Return the loss, compiled as the settings ask."""
+    if config.cuda_graphs:
+        return torch.compile(loss, mode="reduce-overhead")
+    return torch.compile(loss, dynamic=True) if config.compile else loss

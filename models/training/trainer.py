@@ -76,6 +76,7 @@ def train(
     """
     began = time.monotonic()
     device = pick_device(config.training.device)
+    check_graphs(config.training, device)
     check_calibration(config.training, store)
     uncalibrated = corrections(config.training, store.summary)
     model = build_model(config, catalogue, seed)
@@ -103,6 +104,17 @@ def train(
     store.vocabularies().save(folder)
     shutil.rmtree(resume_folder)
     return {**summary, "seconds": round(time.monotonic() - began, 1)}
+
+
+def check_graphs(config: TrainingConfig, device: torch.device) -> None:
+    """Raise `ConfigError` where CUDA graphs are asked for and the device has none."""
+    if config.cuda_graphs and device.type != "cuda":
+        raise ConfigError(
+            f"There are no CUDA graphs on device {device.type!r}.",
+            where="training.cuda_graphs",
+            allowed="false, or a training on a GPU",
+            do="Set training.cuda_graphs: false.",
+        )
 
 
 def pick_device(name: str) -> torch.device:

@@ -147,6 +147,13 @@ def test_a_device_that_is_not_here_is_refused() -> None:
             pick_device("cuda")
 
 
+def test_cuda_graphs_are_refused_where_there_is_no_gpu(dataset: Dataset, tmp_path: Path) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(ConfigError, match="no CUDA graphs on device 'cpu'"):
+        run(dataset, tmp_path, small_config("din", cuda_graphs=True))
+
+
 def test_small_data_take_smaller_batches_so_that_an_epoch_has_enough_steps(
     dataset: Dataset, tmp_path: Path
 ) -> None:
