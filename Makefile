@@ -11,7 +11,7 @@ BIN := .venv/bin
 CONFIG ?= configs/pipelines/quickstart.yaml
 WORKERS ?= 2
 # The name holds the hash of what is to be installed: set-up runs again when, and only when, it changes.
-INSTALLED := .venv/.installed-$(shell cat pyproject.toml constraints.txt | cksum | cut -d' ' -f1)
+INSTALLED := .venv/.installed-$(shell cat pyproject.toml constraints.txt models/native/source/* | cksum | cut -d' ' -f1)
 
 # configs/environment.env, each variable unless it is already set.
 $(foreach line,$(shell grep '^[A-Z]' configs/environment.env),$(eval export $(subst =,?=,$(line))))

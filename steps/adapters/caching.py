@@ -12,13 +12,14 @@ from zenml.config.cache_policy import CachePolicy
 
 SOURCES = Path(__file__).resolve().parents[2]
 GROUND = ("models/*.py", "steps/adapters/workspace.py")
+BUILT = (".pyc", ".so")
 
 
 @cache
 def fingerprint(*patterns: str) -> str:
     """Return the hash of the source files that match ``patterns`` and of the ground they share."""
     found = {path for pattern in (*GROUND, *patterns) for path in SOURCES.glob(pattern)}
-    files = sorted(path for path in found if path.is_file() and path.suffix != ".pyc")
+    files = sorted(path for path in found if path.is_file() and path.suffix not in BUILT)
     summary = hashlib.sha256()
     for path in files:
         summary.update(path.relative_to(SOURCES).as_posix().encode())
@@ -65,6 +66,8 @@ def training_code() -> str:
         "models/training/*.py",
         "models/ctr/*.py",
         "models/layers/*.py",
+        "models/native/*.py",
+        "models/native/source/*",
         "models/intents/*.py",
         "models/metrics/ranking.py",
         "models/data/*.py",
