@@ -6,6 +6,7 @@ from zenml.enums import ExecutionMode
 from pipelines.plan import RunConfig, plan_run
 from steps.adapters.raw_data import raw_fingerprint
 from steps.adapters.releases import champion_hash
+from steps.adapters.semantic_ids_in_use import ids_in_use_hash
 from steps.adapters.tracking import begin_quickly, name_model
 from steps.adapters.workspace import begin_run
 from steps.assign_semantic_ids import assign_semantic_ids
@@ -58,7 +59,9 @@ def workflow(
     content = embed_items(tables, verdict, plan.encoder)
     labels = bin_intents(examples, content, plan.intents)
     codebooks = train_tokenizer(content, plan.tokenizer, seed)
-    semantic_ids = assign_semantic_ids(codebooks, content, tables)
+    semantic_ids = assign_semantic_ids(
+        codebooks, content, tables, plan.tokenizer, plan.line, ids_in_use_hash(plan.line)
+    )
 
     # Who will click what?
     base = train_ctr_model(examples, content, labels, plan.baseline, seed, id="train_baseline")

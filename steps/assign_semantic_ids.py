@@ -15,7 +15,7 @@ from models.tokenizers.config import TokenizerConfig
 from models.tokenizers.quality import item_labels
 from steps.adapters import caching
 from steps.adapters.materializers import ArtifactRefMaterializer
-from steps.adapters.semantic_ids_in_use import ids_in_use, tokenizer_of
+from steps.adapters.semantic_ids_in_use import ids_of_another, tokenizer_of
 from steps.adapters.workspace import local, produce
 
 
@@ -33,10 +33,10 @@ def assign_semantic_ids(
 ) -> Annotated[ArtifactRef, "semantic_ids"]:
     """Return the two-way table of items and semantic IDs; ``in_use`` is the hash of those now."""
     gate = parse_settings(TokenizerConfig, settings, "tokenizer").gate if settings else None
+    before = ids_of_another(local(tokenizer), line) if in_use else None
 
     def write(folder: Path) -> dict[str, Scalar]:
         content, catalogue = load_embeddings(local(embeddings)), scan_tables(local(tables))
-        before = ids_in_use(line) if in_use else None
         summary = assign(
             content,
             local(tokenizer),
@@ -52,7 +52,7 @@ def assign_semantic_ids(
     return produce(
         "semantic_ids",
         write,
-        config={"gate": gate.model_dump() if gate else None, "in_use": in_use},
+        config={"gate": gate.model_dump() if gate else None, "in_use": in_use if before else ""},
         parents={"tokenizer": tokenizer, "embeddings": embeddings, "tables": tables},
         library=caching.tokenizer_code(),
     )

@@ -37,6 +37,14 @@ def ids_in_use_hash(line: str) -> str:
     return "" if folder is None else read_manifest(folder).content_hash
 
 
+def ids_of_another(tokenizer: Path, line: str) -> Path | None:
+    """Return the IDs in use, unless ``tokenizer`` made them: there is nothing to hold it to."""
+    before = ids_in_use(line)
+    if before is None or SemanticIds.open(before).tokenizer_hash == _hash(tokenizer):
+        return None
+    return before
+
+
 def tokenizer_of(semantic_ids: Path) -> Path | None:
     """Return the tokenizer that made the IDs; ``None`` where it is no longer here."""
     wanted = SemanticIds.open(semantic_ids).tokenizer_hash
