@@ -123,7 +123,7 @@ def check_splits(
     Raises:
         SplitError: with the number of impressions and clicks of every split.
     """
-    num_users = len(np.unique(users))
+    num_users = int(np.count_nonzero(np.bincount(users)))
     if num_users < 2:
         raise SplitError(
             f"The {len(users)} impressions are of {num_users} user{'s' * (num_users != 1)}.",
