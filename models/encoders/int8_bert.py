@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -11,7 +12,9 @@ from torch import Tensor, nn
 from models.native.int8_encoder import EncoderLayer, Int8Encoder, int8_available
 from models.native.int8_linear import LANES, QuantisedLinear, quantise_linear
 
-_CALIBRATION_TEXTS, _CALIBRATION_TOKENS, _CALIBRATION_SEED = 128, 20, 0
+_CALIBRATION = ((200, 3), (100, 5), (50, 8), (64, 20), (4, 128))
+"""Texts and their tokens: short ones too, of which the first and last token are a great part."""
+_SEED = 0
 
 
 class Int8Bert:
@@ -22,18 +25,23 @@ class Int8Bert:
 
     Args:
         model: The model in float32; its embedding tables go on being used.
+        ends: Tokens that every text begins and ends with.
     """
 
-    def __init__(self, model: Any) -> None:
-        self._embeddings = model.embeddings
+    def __init__(self, model: Any, ends: tuple[int, int]) -> None:
+        self._model, self._ends = model, ends
+
+    @cached_property
+    def _encoder(self) -> Int8Encoder:
+        """The layers in 8 bits: made when the first text comes, for it takes some seconds."""
+        model, config = self._model, self._model.config
         with _one_thread():
-            seen = _typical_inputs(model)
+            seen = _typical_inputs(model, self._ends)
             layers = [
                 _quantised(layer, seen, f"encoder.layer.{index}")
                 for index, layer in enumerate(model.encoder.layer)
             ]
-        config = model.config
-        self._encoder = Int8Encoder(layers, config.num_attention_heads, config.layer_norm_eps)
+        return Int8Encoder(layers, config.num_attention_heads, config.layer_norm_eps)
 
     def __call__(self, ids: list[list[int]]) -> Float[Tensor, "S H"]:
         """Return the mean of each sequence's last token states."""
@@ -47,7 +55,7 @@ class Int8Bert:
         return self._encoder.pooled(states, begin, torch.get_num_threads())
 
     def _embed(self, tokens: Int64[Tensor, " T"], positions: Int64[Tensor, " T"]) -> Tensor:
-        embeddings = self._embeddings(input_ids=tokens[None], position_ids=positions[None])
+        embeddings = self._model.embeddings(input_ids=tokens[None], position_ids=positions[None])
         return embeddings.squeeze(0).contiguous()
 
 
@@ -75,24 +83,27 @@ def _one_thread() -> Iterator[None]:
 
 
 @torch.no_grad()
-def _typical_inputs(model: Any) -> dict[str, Float[Tensor, "N I"]]:
-    """Return what every linear layer is given on random tokens."""
-    seen: dict[str, Tensor] = {}
+def _typical_inputs(model: Any, ends: tuple[int, int]) -> dict[str, Float[Tensor, "N I"]]:
+    """Return what every linear layer is given on random tokens between ``ends``."""
+    seen: dict[str, list[Tensor]] = {}
 
     def hook(name: str) -> Any:
         def note(_: nn.Module, inputs: tuple[Tensor, ...], __: Tensor) -> None:
-            seen[name] = inputs[0].flatten(0, -2)
+            seen.setdefault(name, []).append(inputs[0].flatten(0, -2))
 
         return note
 
     linears = {name: part for name, part in model.named_modules() if isinstance(part, nn.Linear)}
     handles = [part.register_forward_hook(hook(name)) for name, part in linears.items()]
-    generator = torch.Generator().manual_seed(_CALIBRATION_SEED)
-    shape = (_CALIBRATION_TEXTS, min(_CALIBRATION_TOKENS, model.config.max_position_embeddings))
-    model(input_ids=torch.randint(model.config.vocab_size, shape, generator=generator))
+    generator = torch.Generator().manual_seed(_SEED)
+    for texts, tokens in _CALIBRATION:
+        shape = (texts, min(tokens, model.config.max_position_embeddings))
+        ids = torch.randint(model.config.vocab_size, shape, generator=generator)
+        ids[:, 0], ids[:, -1] = ends
+        model(input_ids=ids)
     for handle in handles:
         handle.remove()
-    return seen
+    return {name: torch.cat(parts) for name, parts in seen.items()}
 
 
 @torch.no_grad()

@@ -73,8 +73,12 @@ class MiniLM(TextEncoder):
             dtype=number_format,
             settings={"max_length": max_length},
         )
-        padding = tokenizer.pad_token_id
-        pool = Int8Bert(model) if number_format == "int8" else PaddedTransformer(model, padding)
+        ends = (tokenizer.cls_token_id, tokenizer.sep_token_id)
+        pool = (
+            Int8Bert(model, ends)
+            if number_format == "int8"
+            else PaddedTransformer(model, tokenizer.pad_token_id)
+        )
         return cls(TextTransformer(tokenizer, pool, max_length, settings.token_budget), identity)
 
 

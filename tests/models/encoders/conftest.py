@@ -108,6 +108,11 @@ def write_qwen(folder: Path, model_type: str) -> None:
                   "deepstack_visual_indexes": [0]}  # fmt: skip
         config = transformers.Qwen3VLConfig(text_config=text, vision_config=vision, **ids)
         kind, patch = transformers.Qwen3VLModel, 16
+    elif model_type == "qwen2_vl":
+        vision = {"depth": 2, "embed_dim": 32, "mlp_ratio": 2, "num_heads": 2,
+                  "hidden_size": WIDTH, "patch_size": 14}  # fmt: skip
+        config = transformers.Qwen2VLConfig(text_config=text, vision_config=vision, **ids)
+        kind, patch = transformers.Qwen2VLModel, 14
     else:
         vision = {"depth": 2, "hidden_size": 32, "intermediate_size": 64, "num_heads": 2,
                   "out_hidden_size": WIDTH, "patch_size": 14, "fullatt_block_indexes": [1],

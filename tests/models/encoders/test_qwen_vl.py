@@ -8,7 +8,7 @@ from models.encoders.base import ItemContent
 from models.encoders.qwen_vl import QwenVL, QwenVLSettings
 from models.errors import EncoderError
 
-FAMILIES = ("qwen3_vl", "qwen2_5_vl")
+FAMILIES = ("qwen3_vl", "qwen2_5_vl", "qwen2_vl")
 
 
 def nothing(count):

@@ -53,6 +53,16 @@ def test_equal_to_the_stages_written_out(tiny_t5):
     np.testing.assert_allclose(load(folder).encode(contents(), nothing), expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("legacy", [False, True])
+def test_equal_to_the_reference_library(legacy, tiny_t5):
+    reference = pytest.importorskip("sentence_transformers", reason="the peer is not installed")
+    folder = tiny_t5(legacy)
+    texts = [text for text in TEXTS if text]
+    expected = reference.SentenceTransformer(str(folder), device="cpu").encode(texts)
+    items = [ItemContent(row, text) for row, text in enumerate(texts)]
+    np.testing.assert_allclose(load(folder).encode(items, nothing), expected, atol=1e-4)
+
+
 def test_both_layouts_have_the_same_embeddings(tiny_t5):
     current, legacy = (load(tiny_t5(kind)).encode(contents(), nothing) for kind in (False, True))
     np.testing.assert_allclose(current, legacy, atol=1e-6)
