@@ -39,7 +39,7 @@ class SplitConfig(Settings):
     train_days: PositiveFloat | None = None
     valid_days: PositiveFloat = 1
     test_days: PositiveInt = 1
-    utc_offset_h: float = Field(0, ge=-12, le=14)
+    utc_offset_h: float = Field(default=0.0, ge=-12, le=14)
     left_out: Literal["click", "any"] = "click"
 
 
