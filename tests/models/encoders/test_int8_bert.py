@@ -139,6 +139,7 @@ def test_other_architectures_are_left_to_float32(change):
     assert not fits_int8(config | change)
 
 
+@pytest.mark.slow
 @needs_int8
 def test_another_number_format_takes_nothing_over_and_new_items_get_the_same_bits(
     films, spec, tmp_path
