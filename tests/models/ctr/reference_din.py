@@ -28,6 +28,13 @@ class Number:
     def relu(self) -> "Number":
         return self if self.value > 0 else Number(0.0, ((self, 0.0),))
 
+    def exp(self) -> "Number":
+        value = math.exp(self.value)
+        return Number(value, ((self, value),))
+
+    def inverse(self) -> "Number":
+        return Number(1 / self.value, ((self, -1 / self.value**2),))
+
 
 def total(numbers: Sequence[Number]) -> Number:
     return Number(sum(n.value for n in numbers), [(n, 1.0) for n in numbers])
@@ -38,9 +45,12 @@ def linear(weight: list[list[Number]], bias: list[Number] | None, x: list[Number
     return rows if bias is None else [r + b for r, b in zip(rows, bias, strict=True)]
 
 
-def attention(weights: dict, query: list[Number], keys: list[list[Number]]) -> list[Number]:
+def attention(
+    weights: dict, query: list[Number], keys: list[list[Number]], normalisation: str
+) -> list[Number]:
     """v = Σ a(k, q) k, with the activation unit on [q, k, q - k, q·k] unfolded."""
     interest = [Number(0.0) for _ in query]
+    scores = []
     for key in keys:
         product = [q * k for q, k in zip(query, key, strict=True)]
         parts = (
@@ -52,6 +62,12 @@ def attention(weights: dict, query: list[Number], keys: list[list[Number]]) -> l
         (score,) = linear(
             weights["attention.output.weight"], weights["attention.output.bias"], hidden
         )
+        scores.append(score)
+    if normalisation == "softmax" and keys:
+        powers = [score.exp() for score in scores]
+        share = total(powers).inverse()
+        scores = [power * share for power in powers]
+    for score, key in zip(scores, keys, strict=True):
         interest = [i + score * k for i, k in zip(interest, key, strict=True)]
     return interest
 

@@ -9,6 +9,7 @@ from models.ctr.base import Stage
 from models.ctr.config import TrainingConfig
 from models.ctr.din import DIN, DINConfig
 from models.data.batch import Batch
+from models.layers.attention import Normalisation
 from models.training.optimizers import make_optimizer
 from tests.models.ctr.reference_din import (
     Number,
@@ -52,7 +53,9 @@ def flat(values: list) -> list[Number]:
     return [n for v in values for n in (flat(v) if isinstance(v, list) else [v])]
 
 
-def logits_by_loops(weights: dict, dataset: Dataset, batch: Batch) -> list[Number]:
+def logits_by_loops(
+    weights: dict, dataset: Dataset, batch: Batch, normalisation: str
+) -> list[Number]:
     """The model on ids, side fields, histories without padding, unknown ids and all."""
     starts = [0]
     for field in dataset.catalogue.spec.item_fields:
@@ -82,7 +85,7 @@ def logits_by_loops(weights: dict, dataset: Dataset, batch: Batch) -> list[Numbe
             *field("user.fields.table.weight", int(batch.user_fields[row, 0])),
             *field("user.context.table.weight", int(batch.context_fields[row, 0])),
             *target,
-            *attention(weights, target, [item(code) for code in history]),
+            *attention(weights, target, [item(code) for code in history], normalisation),
             *item(int(batch.trigger_item[row])),
         ]
         for layer in (0, 2):
@@ -92,15 +95,19 @@ def logits_by_loops(weights: dict, dataset: Dataset, batch: Batch) -> list[Numbe
     return found
 
 
+@pytest.mark.parametrize("normalisation", ["none", "softmax"])
 @pytest.mark.parametrize("native", ["0", "1"])
 def test_logits_gradients_and_a_step_are_those_of_plain_loops(
-    native: str, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+    native: str, normalisation: Normalisation, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # In float64 by torch, in float32 by the native kernel where there is one.
     monkeypatch.setenv("INTENTFLOW_NATIVE", native)
     dtype, tolerance = (torch.float64, 1e-9) if native == "0" else (torch.float32, 2e-4)
     torch.manual_seed(3)
-    model = DIN(DINConfig(embedding_dim=2, head=(4, 3), attention_hidden=3), dataset.catalogue)
+    config = DINConfig(
+        embedding_dim=2, head=(4, 3), attention_hidden=3, normalisation=normalisation
+    )
+    model = DIN(config, dataset.catalogue)
     model = model.to(dtype)
     with torch.no_grad():
         for name, weight in model.named_parameters():
@@ -112,7 +119,7 @@ def test_logits_gradients_and_a_step_are_those_of_plain_loops(
     batch = dataset.store.gather(rows)
     batch = replace(batch, target_item=batch.target_item.clone().index_fill_(0, torch.tensor(2), 1))
     weights = {name: numbers(weight.tolist()) for name, weight in model.named_parameters()}
-    expected = logits_by_loops(weights, dataset, batch)
+    expected = logits_by_loops(weights, dataset, batch, normalisation)
     loss = cross_entropy(expected, batch.label.tolist())
     backward(loss)
 
