@@ -16,7 +16,7 @@ from torch import Tensor
 
 from models.native.library import NativeCallError
 
-OUTLIERS = 8
+OUTLIERS = 16
 """Inputs of each layer that stay in float32."""
 GROUP = 128
 """Inputs that share a range; GROUP in int8_encoder.h."""
