@@ -139,6 +139,7 @@ def row(form: Form, first: Form, items: int) -> dict[str, Any]:
         "× CPU": round(median(first.cpu) / median(form.cpu), 2),
         "cosine min": float(cosine.min()),
         "cosine mean": float(cosine.mean()),
+        "below 0.9995": int((cosine < 0.9995).sum()),
     }
 
 
