@@ -82,7 +82,7 @@ def config_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Encod
 
     def config(name: str) -> EncoderConfig:
         if name not in made:
-            (root / name).mkdir()
+            (root / name).mkdir(exist_ok=True)  # also after a skip
             made[name] = EncoderConfig(encoder=name, settings=settings_of(name, root / name))
         return made[name]
 
