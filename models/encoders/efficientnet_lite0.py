@@ -67,7 +67,7 @@ class EfficientNetLite0:
         path = package_folder(WEIGHTS, "models", INSTALL) / WEIGHTS_FILE
         if find_spec(NETWORK) is None:
             package_folder(NETWORK, "", INSTALL)  # says what to install
-        from efficientnet_lite_pytorch import EfficientNet
+        from efficientnet_lite_pytorch import EfficientNet  # pyright: ignore[reportMissingImports] - an extra
 
         network = EfficientNet.from_name("efficientnet-lite0")
         _fill(network, path)
