@@ -82,5 +82,9 @@ class ReleaseError(ProjectError):
     """A model version cannot be packaged, promoted, rolled back or served."""
 
 
+class ScheduleError(ProjectError):
+    """A schedule cannot be installed, fired, changed or told of."""
+
+
 class VersioningError(ProjectError):
     """Data or artifacts cannot be stored in, or fetched from, their DVC remote."""
