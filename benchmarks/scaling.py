@@ -26,7 +26,8 @@ from models.ctr.base import Stage
 from models.ctr.build import build_model
 from models.ctr.config import CTRConfig
 from models.data.batch import Batch
-from models.data.catalogue import Catalogue, FeatureSpec
+from models.data.catalogue import Catalogue
+from models.data.feature_spec import FeatureSpec
 from models.data.gathering import jagged_history
 from models.native import library
 from models.training.optimizers import make_optimizer

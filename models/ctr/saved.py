@@ -14,7 +14,8 @@ from models.ctr.base import CTRModel
 from models.ctr.build import build_model
 from models.ctr.calibration import Calibration
 from models.ctr.config import CTRConfig
-from models.data.catalogue import Catalogue, FeatureSpec
+from models.data.catalogue import Catalogue
+from models.data.feature_spec import FeatureSpec
 from models.errors import CorruptArtifactError, IncompatibleArtifactError
 
 WEIGHTS, CATALOGUE, DESCRIPTION = "weights.safetensors", "catalogue.safetensors", "model.json"

@@ -16,9 +16,9 @@ from jaxtyping import Bool, Int, Int32, Int64, Shaped, UInt8
 
 from models.artifacts import Scalar
 from models.data.batch import Batch
-from models.data.catalogue import FeatureSpec
 from models.data.codes import UNKNOWN
 from models.data.example_settings import ExamplesConfig
+from models.data.feature_spec import FeatureSpec
 from models.data.gathering import jagged_events, jagged_history
 from models.data.vocabulary import Vocabularies
 from models.errors import ConfigError, CorruptArtifactError

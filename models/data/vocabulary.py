@@ -14,9 +14,9 @@ import polars as pl
 from jaxtyping import Int32
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from models.data.catalogue import FeatureSpec, Field
 from models.data.codes import FIRST, MISSING, UNKNOWN, codes_of
 from models.data.example_settings import ExamplesConfig
+from models.data.feature_spec import FeatureSpec, Field
 from models.errors import CorruptArtifactError, RequestError
 from models.files import write_text
 

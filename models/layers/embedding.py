@@ -8,7 +8,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from models.data.batch import Batch
-from models.data.catalogue import Catalogue, Field
+from models.data.catalogue import Catalogue
+from models.data.feature_spec import Field
 from models.layers.lookup import distinct, take_rows
 
 INITIAL_SCALE = 0.01

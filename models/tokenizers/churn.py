@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Int
-from scipy.optimize import linear_sum_assignment
 
 from models.tokenizers.semantic_ids import SemanticIds
 
@@ -75,6 +74,8 @@ def matched_codes(
     """
     pairs, counts = np.unique(np.stack([old, new]), axis=1, return_counts=True)
     if size <= EXACT_CODES:
+        from scipy.optimize import linear_sum_assignment  # half a second that a plan does not need
+
         agreement = np.zeros((size, size), np.int64)
         agreement[pairs[0], pairs[1]] = counts
         return linear_sum_assignment(agreement, maximize=True)[1]

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from models.data.catalogue import Catalogue, FeatureSpec, Field
+from models.data.catalogue import Catalogue
+from models.data.feature_spec import FeatureSpec, Field
 from models.layers.embedding import FieldEmbedding, IdEmbedding, ItemEmbedding
 
 
