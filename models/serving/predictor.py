@@ -35,13 +35,16 @@ class Predictor:
         vocabularies: The codes it was trained with.
         version: What responses call the model.
         content_hash: Hash of the model artifact.
+
+    Attributes:
+        vocabularies: As given, and so are ``version`` and ``content_hash``.
     """
 
     def __init__(
         self, loaded: LoadedModel, vocabularies: Vocabularies, *, version: str, content_hash: str
     ) -> None:
         self._model, self._config = loaded.model.eval(), loaded.config
-        self._vocabularies, self._examples = vocabularies, vocabularies.examples
+        self.vocabularies, self._examples = vocabularies, vocabularies.examples
         self._edges, self._calibration = loaded.catalogue.intent_edges, loaded.calibration
         self.version, self.content_hash = version, content_hash
 
@@ -79,7 +82,7 @@ class Predictor:
             RequestError: a field is not one the model was trained with, or has a wrong type.
         """
         batch = self.batch(request)
-        codes = [self._vocabularies.item_code(item) for item in request.candidates]
+        codes = [self.vocabularies.item_code(item) for item in request.candidates]
         with torch.inference_mode():
             output = self._model.score_candidates(batch, torch.tensor(codes, dtype=torch.int32))
             probabilities = self._calibration.probability(output.logit.double().numpy())
@@ -101,13 +104,13 @@ class Predictor:
 
     def info(self) -> ModelInfo:
         """Return what is being served."""
-        spec, examples = self._vocabularies.spec, self._examples
+        spec, examples = self.vocabularies.spec, self._examples
         return ModelInfo(
             model=self._config.model,
             model_version=self.version,
             content_hash=self.content_hash,
-            num_items=len(self._vocabularies.known_items),
-            num_users=self._vocabularies.num_train_users,
+            num_items=len(self.vocabularies.known_items),
+            num_users=self.vocabularies.num_train_users,
             num_parameters=sum(weights.numel() for weights in self._model.parameters()),
             intent_levels=None if self._edges is None else len(self._edges) + 1,
             user_fields=[field.name for field in spec.user_fields],
@@ -127,7 +130,7 @@ class Predictor:
             key=lambda event: event.timestamp,
         )
         codes, ages = self._history(past, request.timestamp)
-        user = None if request.user_id is None else self._vocabularies.user_code(request.user_id)
+        user = None if request.user_id is None else self.vocabularies.user_code(request.user_id)
         return Batch(
             user=_integers([UNKNOWN if user is None else user]),
             target_item=_integers([UNKNOWN]),
@@ -146,7 +149,7 @@ class Predictor:
         earliest = 0 if days is None else now - int(days * DAY_S)
         newest = past[-self._examples.history_length :]
         window = [event for event in newest if event.timestamp >= earliest]
-        codes = [self._vocabularies.item_code(event.item_id) for event in window]
+        codes = [self.vocabularies.item_code(event.item_id) for event in window]
         return codes, [now - event.timestamp for event in window]
 
     def _trigger(self, past: list[HistoryEvent], request: IntentRequest) -> int:
@@ -155,17 +158,17 @@ class Predictor:
         if rule == "none":
             return MISSING
         if request.trigger_item_id is not None:
-            return self._vocabularies.item_code(request.trigger_item_id)
+            return self.vocabularies.item_code(request.trigger_item_id)
         earliest = request.timestamp - self._examples.trigger_window_s
         if rule == "derived" and past and past[-1].timestamp >= earliest:
-            return self._vocabularies.item_code(past[-1].item_id)
+            return self.vocabularies.item_code(past[-1].item_id)
         return MISSING
 
     def _fields(self, request: IntentRequest, side: str) -> list[int]:
         try:
             if side == "user":
-                return self._vocabularies.encode_user_fields(request.user)
-            return self._vocabularies.encode_context_fields(request.context)
+                return self.vocabularies.encode_user_fields(request.user)
+            return self.vocabularies.encode_context_fields(request.context)
         except (ValueError, TypeError) as error:
             raise RequestError(
                 f"A {side} field has a value of the wrong type: {error}.",

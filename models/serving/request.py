@@ -79,8 +79,24 @@ class ScoreResponse(IntentResponse):
     probabilities: list[float]
 
 
+class Following(BaseModel):
+    """How a process that follows production stands to it.
+
+    Attributes:
+        production_version: The version in production, as it was last seen.
+        serving_since: When the model in use came into use, seconds since 1970.
+        swaps: How many models this process has exchanged.
+        refused: Why the version in production is not in use; ``None`` if it is.
+    """
+
+    production_version: str
+    serving_since: float
+    swaps: int
+    refused: str | None
+
+
 class ModelInfo(BaseModel):
-    """What is being served."""
+    """What is being served; ``following`` is ``None`` where production is not followed."""
 
     model: str
     model_version: str
@@ -95,6 +111,7 @@ class ModelInfo(BaseModel):
     history_days: float | None
     max_candidates: int = MAX_CANDIDATES
     max_history: int = MAX_HISTORY
+    following: Following | None = None
 
 
 def parse_request(kind: type[R], body: bytes | str) -> R:

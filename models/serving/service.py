@@ -1,14 +1,15 @@
 """The scoring service over HTTP: BentoML around `models.serving.predictor.Predictor`.
 
 In a Bento the model folder stands beside the library, at ``model/``; ``INTENTFLOW_MODEL`` names
-another one while developing.
+another one while developing. ``INTENTFLOW_LINE`` names the folder of a line of releases, whose
+production version is then served, also when it changes; without it, what is packed is served.
 """
 
-import json
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import bentoml
 from pydantic import BaseModel
@@ -23,6 +24,9 @@ from models.serving.request import (
     ScoreRequest,
     ScoreResponse,
 )
+
+if TYPE_CHECKING:
+    from models.serving.predictor import Predictor
 
 BUNDLE = Path(__file__).resolve().parents[2]
 Q = TypeVar("Q", bound=BaseModel)
@@ -43,12 +47,27 @@ class ScoringService:
     def __init__(self) -> None:
         import torch
 
+        from models.serving.follower import Follower, Line, packed_version
         from models.serving.predictor import Predictor
 
         torch.set_num_threads(int(os.environ.get("INTENTFLOW_SERVING_THREADS", "1")))
         folder = Path(os.environ.get("INTENTFLOW_MODEL") or BUNDLE / "model")
-        self.predictor = Predictor.load(folder, version=_version())
-        self.predictor.warm_up()
+        packed = Predictor.load(folder, version=packed_version(BUNDLE))
+        packed.warm_up()
+        line = os.environ.get("INTENTFLOW_LINE")
+        logging.getLogger("models.serving").setLevel(logging.INFO)  # BentoML shows warnings only
+        self._follower = Follower(Line(Path(line)) if line else None, packed)
+        self._follower.start()
+
+    @property
+    def predictor(self) -> "Predictor":
+        """The model in use: a request takes it once, and ends on it."""
+        return self._follower.predictor
+
+    @bentoml.on_shutdown
+    def stop_following(self) -> None:
+        """Let the process end."""
+        self._follower.stop()
 
     @bentoml.api(route="/score")
     def score(self, request: ScoreRequest, /) -> ScoreResponse:
@@ -63,7 +82,7 @@ class ScoringService:
     @bentoml.api(route="/model")
     def model(self) -> ModelInfo:
         """Return what is being served; GET works as well as POST."""
-        return self.predictor.info()
+        return self.predictor.info().model_copy(update={"following": self._follower.told()})
 
 
 ScoringService.add_asgi_middleware(
@@ -79,8 +98,3 @@ def _answer(call: Callable[[Q], A], request: Q) -> A:
     except RequestError as error:
         # BentoML sends a finished response as it is, whatever the method is declared to return.
         return cast(A, JSONResponse(error_body(error), status_code=400))
-
-
-def _version() -> str | None:
-    release = BUNDLE / "release.json"
-    return json.loads(release.read_text(encoding="utf-8"))["version"] if release.is_file() else None

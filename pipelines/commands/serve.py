@@ -5,14 +5,21 @@ import os
 import sys
 from pathlib import Path
 
-from models.errors import ReleaseError
+from models.errors import ConfigError, ReleaseError
 from pipelines.release_line import add_line, line_folder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Take the port and the version."""
+    """Take the port, the number of processes and which version."""
     parser.add_argument("--port", type=int, default=3000, help="port on 127.0.0.1")
-    parser.add_argument("--version", help="a registered version instead of the production one")
+    parser.add_argument("--workers", type=int, default=1, help="processes that answer")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--version", help="a registered version instead of the production one")
+    which.add_argument(
+        "--no-follow",
+        action="store_true",
+        help="stay with today's production version when another one is promoted",
+    )
     add_line(parser)
 
 
@@ -20,12 +27,28 @@ def run(arguments: argparse.Namespace) -> int:
     """Become the server: signals and the exit code are BentoML's own."""
     from steps.adapters.bento import bentoml_environment
 
-    bento, home = _bento(line_folder(arguments.line), arguments.version)
+    if arguments.workers < 1:
+        raise ConfigError(
+            f"{arguments.workers} processes cannot serve.", where="--workers", allowed="1 or more"
+        )
+    line = line_folder(arguments.line)
+    bento, home = _bento(line, arguments.version)
+    follows = arguments.version is None and not arguments.no_follow
     address = ["--host", "127.0.0.1", "--port", str(arguments.port)]
-    print(f"http://127.0.0.1:{arguments.port} serves {bento.name} (Ctrl-C ends it)", flush=True)
+    told = f"serves {bento.name}" + (f" and follows {line.name}" if follows else "")
+    print(f"http://127.0.0.1:{arguments.port} {told} (Ctrl-C ends it)", flush=True)
     os.chdir(home)
     command = [sys.executable, "-m", "bentoml", "serve", str(bento), *address]
-    os.execve(sys.executable, command, bentoml_environment(home))
+    environment = bentoml_environment(home) | _settings(line if follows else None, arguments)
+    os.execve(sys.executable, command, environment)
+
+
+def _settings(line: Path | None, arguments: argparse.Namespace) -> dict[str, str]:
+    """Return what the serving processes are told; models/serving/service.py reads it."""
+    return {
+        "INTENTFLOW_LINE": "" if line is None else str(line),
+        "BENTOML_CONFIG_OPTIONS": f"services.intentflow.workers={arguments.workers}",
+    }
 
 
 def _bento(line: Path, version: str | None) -> tuple[Path, Path]:
