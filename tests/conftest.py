@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from steps.adapters.environment import load_environment
 
@@ -43,6 +44,8 @@ def pytest_configure(config: pytest.Config) -> None:
     }
     load_environment(ROOT)
     os.chdir(ROOT)
+    settings.register_profile("intentflow", deadline=None)  # a busy machine is no failure
+    settings.load_profile("intentflow")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

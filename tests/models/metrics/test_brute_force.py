@@ -25,7 +25,7 @@ ROWS = st.lists(
 PROBABILITIES = st.lists(
     st.tuples(st.booleans(), st.sampled_from([0.0, 0.2, 1 / 3, 1.0]) | st.floats(0, 1)), max_size=40
 )
-FAST = settings(max_examples=150, deadline=None)
+FAST = settings(max_examples=150)
 
 
 def columns(rows: list[tuple], *types: type) -> tuple[np.ndarray, ...]:

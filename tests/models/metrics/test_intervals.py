@@ -35,7 +35,7 @@ def by_hand(
     return log_loss(labels[rows], scores[rows])
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.sampled_from(["auc", "gauc", "log_loss"]), st.integers(0, 1000), st.booleans())
 def test_bootstrap_equals_resampling_rows_by_hand(metric: str, seed: int, ties: bool) -> None:
     labels, scores, users = shop(seed, users=12)

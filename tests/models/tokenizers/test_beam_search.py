@@ -3,7 +3,7 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from models.errors import TokenizerError
@@ -42,7 +42,6 @@ def some_ids(random, sizes, items):
     return everything[random.permutation(len(everything))[: min(items, len(everything))]]
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**31), st.integers(1, 60), st.integers(1, 70), st.booleans())
 def test_wide_beams_find_the_best_items_that_brute_force_finds(seed, items, width, dense):
     """Beams as many as items never drop a prefix that matters: the search is exact then."""
@@ -66,7 +65,6 @@ def test_wide_beams_find_the_best_items_that_brute_force_finds(seed, items, widt
     assert (found.codes[:, len(codes) :] == -1).all()
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**31), st.integers(1, 40), st.integers(1, 12))
 def test_every_result_of_narrow_beams_is_a_different_real_item(seed, items, width):
     random = np.random.default_rng(seed)
@@ -81,7 +79,6 @@ def test_every_result_of_narrow_beams_is_a_different_real_item(seed, items, widt
         assert (np.diff(found.scores[row, : len(kept)]) <= 0).all()
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**31), st.integers(1, 60), st.integers(1, 9))
 def test_narrow_beams_keep_what_a_plain_beam_search_keeps(seed, items, width):
     random = np.random.default_rng(seed)

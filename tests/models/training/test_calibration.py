@@ -88,7 +88,7 @@ def pool_adjacent_violators(values: list[float], weights: list[float]) -> list[f
     return [value for value, _, count in blocks for _ in range(count)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(-5, 5), st.booleans()), min_size=2, max_size=40))
 def test_isotonic_equals_the_textbook(rows: list[tuple[int, bool]]) -> None:
     logit, clicked = np.array([r[0] for r in rows], float), np.array([r[1] for r in rows])

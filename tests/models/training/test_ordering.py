@@ -15,7 +15,7 @@ def test_the_order_is_a_permutation_that_differs_by_seed_stage_and_epoch() -> No
     assert not np.array_equal(orders[0], orders[3])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 300), st.integers(1, 17), st.integers(1, 9), st.integers(0, 5))
 def test_bucketing_keeps_every_row_and_is_the_same_every_time(
     rows: int, size: int, batches: int, seed: int

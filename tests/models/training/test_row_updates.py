@@ -52,7 +52,7 @@ def test_where_every_row_is_looked_up_a_step_is_that_of_torch(name: str) -> None
 
 
 @EVERY_OPTIMIZER
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(codes=CODES)
 def test_rows_that_are_not_looked_up_keep_their_bits(name: str, codes: list[int]) -> None:
     table = drawn_table()
@@ -72,7 +72,7 @@ def test_rows_that_are_not_looked_up_keep_their_bits(name: str, codes: list[int]
             assert torch.equal(optimizer.state[table.weight][key][untouched], value[untouched])
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(codes=CODES)
 def test_a_repeated_row_moves_once_by_the_sum_of_its_gradients(codes: list[int]) -> None:
     table = drawn_table()
