@@ -17,6 +17,7 @@ NOBODY_READS = 141  # 128 + SIGPIPE
 VERBS = {
     "list": "print the registered names of a kind of component, one a line",
     "show": "print a run: metrics, verdicts, where its reports are",
+    "report": "build the site of all runs, releases and reports, to read in a browser",
     "serve": "serve the production model over HTTP on this machine",
     "score": "score a file of requests without a server",
     "promote": "put a model version into production",

@@ -47,6 +47,17 @@ def mark(words: str, tone: Tone) -> Html:
     return Html(f'<span class="mark {tone}">{escape(words)}</span>')
 
 
+def link(words: str, address: str, below: str = "") -> Html:
+    """Return a link, or the bare words where there is no address; ``below`` is a line under it."""
+    shown = f'<a href="{escape(address)}">{escape(words)}</a>' if address else escape(words)
+    return Html(shown + (f'<span class="sub">{escape(below)}</span>' if below else ""))
+
+
+def words(sentence: str) -> Html:
+    """Return a cell's text that needs room to be read."""
+    return Html(f'<span class="words">{escape(sentence)}</span>')
+
+
 def tiles(values: Iterable[Tile]) -> Html:
     """Return tiles three abreast where there is room, or four if there are just that many."""
     shown = list(map(_tile, values))
