@@ -5,7 +5,6 @@ first. A Bento appears in its store only as a whole, after it has answered.
 """
 
 import json
-import math
 import os
 import shutil
 import subprocess
@@ -17,36 +16,38 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict
 
 import models
 from models.artifacts import file_hash, verify_artifact
-from models.data.vocabulary import Vocabularies
 from models.errors import CorruptArtifactError, ProjectError, ReleaseError
-from models.files import TEMPORARY_PREFIX, new_folder, own_prefix, write_text
-from models.serving.predictor import Predictor
-from models.serving.request import ScoreRequest
+from models.files import TEMPORARY_PREFIX, own_prefix, write_text
+from models.serving import golden
 from models.settings import digest
+from steps.adapters.bento_store import (
+    NAME,
+    BentoRef,
+    bento_path,
+    export_bento,
+    import_bento,
+    model_path,
+    place_bento,
+    size_of,
+)
 
-NAME = "intentflow"
+__all__ = [
+    "BentoRef",
+    "bento_path",
+    "bentoml_environment",
+    "build_bento",
+    "export_bento",
+    "import_bento",
+    "model_path",
+]
+
 SERVICE = "models.serving.service:ScoringService"
 # What the service imports; the Bento's image installs these versions.
 PACKAGES = ("jaxtyping", "numpy", "polars", "pydantic", "pyyaml", "safetensors", "torch", "tqdm")
-TOLERANCE = 1e-6
 PATIENCE_S = 600
-
-
-class BentoRef(BaseModel):
-    """A built Bento that has answered a request."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    tag: str
-    path: str
-    home: str
-    version: str
-    model_hash: str
-    size_bytes: int
 
 
 def build_bento(model_folder: Path, *, version: str, home: Path) -> BentoRef:
@@ -72,72 +73,21 @@ def build_bento(model_folder: Path, *, version: str, home: Path) -> BentoRef:
         home.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=own_prefix(), dir=home))
         try:
-            built = _build(model_folder, version, labels, scratch)
-            _ask(built, model_folder, version, scratch)
+            expected = _golden(model_folder, version)
+            built = _build(model_folder, expected, version, labels, scratch)
+            _ask(built, expected.answers[0], scratch)
             place_bento(built, place)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
     write_text(place.parent / "latest", version)
-    size = sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
     return BentoRef(
         tag=f"{NAME}:{version}",
         path=str(place),
         home=str(home),
         version=version,
         model_hash=labels["model_hash"],
-        size_bytes=size,
+        size_bytes=size_of(place),
     )
-
-
-def bento_path(home: Path, version: str) -> Path:
-    """Return where the Bento of ``version`` stands in the store ``home``."""
-    return home / "bentos" / NAME / version
-
-
-def model_path(home: Path, version: str) -> Path:
-    """Return the model folder inside the Bento of ``version``."""
-    return bento_path(home, version) / "src" / "model"
-
-
-def export_bento(bento: BentoRef, archive: Path) -> None:
-    """Write the Bento into a tar file, which appears as a whole."""
-    archive.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=own_prefix(), dir=archive.parent))
-    try:
-        run_bentoml(["export", bento.tag, str(scratch / "bento.tar")], home=Path(bento.home))
-        (scratch / "bento.tar").replace(archive)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
-def import_bento(archive: Path, *, version: str, home: Path) -> Path:
-    """Bring an exported Bento into the store ``home``, as a whole, and return its folder.
-
-    Raises:
-        ReleaseError: BentoML cannot read the archive, or it holds another version.
-        CorruptArtifactError: the model in it differs from its manifest.
-    """
-    home.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=own_prefix(), dir=home))
-    try:
-        run_bentoml(["import", str(archive.resolve())], home=scratch)
-        verify_artifact(model_path(scratch, version), "ctr_model")
-        place_bento(bento_path(scratch, version), bento_path(home, version))
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-    return bento_path(home, version)
-
-
-def place_bento(built: Path, place: Path) -> None:
-    """Move a Bento to its place in a store, at once."""
-    with new_folder(place) as folder:
-        for child in built.iterdir():
-            child.rename(folder / child.name)
-
-
-def run_bentoml(arguments: list[str], *, home: Path, cwd: Path | None = None) -> str:
-    """Return what a ``bentoml`` command prints; raise `ReleaseError` with the end of its log."""
-    return _run(["-m", "bentoml", *arguments], home=home, cwd=cwd or home)
 
 
 def bentoml_environment(home: Path) -> dict[str, str]:
@@ -173,19 +123,32 @@ def _run(arguments: list[str], *, home: Path, cwd: Path, given: str | None = Non
     return done.stdout
 
 
-def _build(model_folder: Path, version: str, labels: Mapping[str, str], scratch: Path) -> Path:
+def _golden(model_folder: Path, version: str) -> golden.Golden:
+    from models.serving.predictor import Predictor  # torch: who only rolls back does not wait
+
+    return golden.record(Predictor.load(model_folder, version=version))
+
+
+def _build(
+    model_folder: Path,
+    expected: golden.Golden,
+    version: str,
+    labels: Mapping[str, str],
+    scratch: Path,
+) -> Path:
     context = scratch / "context"
     ignore = shutil.ignore_patterns("__pycache__", "*.pyc", f"{TEMPORARY_PREFIX}*")
     shutil.copytree(_library(), context / "models", ignore=ignore)
     shutil.copytree(model_folder, context / "model")
     (context / "release.json").write_text(json.dumps({"version": version}), encoding="utf-8")
+    (context / golden.FILE).write_text(expected.model_dump_json(indent=1) + "\n", encoding="utf-8")
     recipe: dict[str, Any] = {
         "service": SERVICE,
         "name": NAME,
         "version": version,
         "build_ctx": str(context),
         "labels": dict(labels),
-        "include": ["models/**", "model/**", "release.json"],
+        "include": ["models/**", "model/**", "release.json", golden.FILE],
         "python": {
             "packages": [f"{package}=={installed(package)}" for package in PACKAGES],
             "lock_packages": False,
@@ -195,11 +158,10 @@ def _build(model_folder: Path, version: str, labels: Mapping[str, str], scratch:
     return bento_path(scratch, version)
 
 
-def _ask(bento: Path, model_folder: Path, version: str, scratch: Path) -> None:
+def _ask(bento: Path, expected: golden.GoldenAnswer, scratch: Path) -> None:
     """Let the Bento answer over its HTTP application, and compare with the model itself."""
-    request = smoke_request(Vocabularies.load(model_folder))
     command = [_program("bento_smoke"), str(bento)]
-    said = _run(command, home=scratch, cwd=scratch, given=request.model_dump_json())
+    said = _run(command, home=scratch, cwd=scratch, given=expected.request.model_dump_json())
     answer = json.loads(said.splitlines()[-1])
     if answer["status"] != 200 or not answer["library"].startswith(str(bento.resolve())):
         raise ReleaseError(
@@ -208,33 +170,13 @@ def _ask(bento: Path, model_folder: Path, version: str, scratch: Path) -> None:
             allowed="status 200, by the library inside the Bento",
             do=f"It said: {answer['body']}",
         )
-    expected = Predictor.load(model_folder, version=version).score(request).probabilities
     served = answer["body"]["probabilities"]
-    pairs = zip(served, expected, strict=True)
-    if not all(math.isclose(ours, true, abs_tol=TOLERANCE) for ours, true in pairs):
+    if not golden.alike(served, expected.probabilities):
         raise ReleaseError(
-            f"The Bento answers {served}, the model {expected}.",
+            f"The Bento answers {served}, the model {list(expected.probabilities)}.",
             where=str(bento),
-            allowed=f"a difference of at most {TOLERANCE}",
+            allowed=f"a difference of at most {golden.TOLERANCE}",
         )
-
-
-def smoke_request(vocabularies: Vocabularies) -> ScoreRequest:
-    """Return a request with known and unknown items, as a Bento must be able to answer."""
-    known = vocabularies.known_items.head(20).to_list()
-    now = 1_700_000_000
-    return ScoreRequest.model_validate(
-        {
-            "user_id": next(iter(vocabularies.known_users.head(1).to_list()), None),
-            "history": [
-                {"item_id": item, "timestamp": now - 3600 * (age + 1)}
-                for age, item in enumerate(known[:10])
-            ],
-            "trigger_item_id": known[0] if known else None,
-            "candidates": [*known, "no such item"],
-            "timestamp": now,
-        }
-    )
 
 
 def _program(name: str) -> str:

@@ -1,28 +1,23 @@
 """Releases of one line: which version is in production, how it got there, and the way back.
 
-A version is registered with its exported Bento. Promoting imports that Bento into the line's own
+A version is registered with its exported Bento. Promoting brings that Bento into the line's own
 production store, and then moves one pointer: at any instant, and after a kill at any instant,
-exactly one version is in production. The store's ``latest`` follows the pointer.
+exactly one version is in production. Everything else that tells of stages follows the pointer.
 """
 
 from pathlib import Path
 
-from models.artifacts import Scalar, file_hash, read_manifest, verify_artifact
-from models.errors import ProjectError, ReleaseError
-from models.files import write_text
-from steps.adapters.bento import (
-    BentoRef,
-    bento_path,
-    export_bento,
-    import_bento,
-    model_path,
-)
+from models.errors import ReleaseError
+from steps.adapters.bento_store import model_path
+from steps.adapters.release_files import archive_is_whole, install
+from steps.adapters.release_lock import told_plainly
 from steps.adapters.release_log import (
     Action,
     Event,
     Pointer,
     Release,
-    complete_history,
+    back_to,
+    done,
     locked,
     now,
     read_history,
@@ -32,10 +27,14 @@ from steps.adapters.release_log import (
     release_path,
     switch,
 )
+from steps.adapters.release_records import archive_path
+from steps.adapters.release_register import register_candidate
+from steps.adapters.release_stages import production_home, settle, stage_of, stages
 
 __all__ = [
     "Event",
     "Release",
+    "archive_path",
     "history",
     "production",
     "production_home",
@@ -44,55 +43,66 @@ __all__ = [
     "register_candidate",
     "releases",
     "rollback",
+    "stage",
     "stage_of",
+    "stages",
+    "staging",
+    "withdraw",
 ]
 
 
-def register_candidate(
-    folder: Path,
-    bento: BentoRef,
-    *,
-    approved: bool,
-    reasons: tuple[str, ...] = (),
-    metrics: dict[str, Scalar] | None = None,
-    run: str | None = None,
-) -> Release:
-    """Return the release of ``bento``, exported into the line's registry.
+def stage(folder: Path, version: str, *, reason: str, who: str) -> Release:
+    """Let ``version`` wait for its promotion in staging, and return it; the one there leaves.
 
-    A version that is registered already keeps its date and its run; the verdict is
-    renewed, unless it is in production.
+    A version the gate did not approve may wait as well; its promotion still needs the override.
 
     Args:
         folder: The line's folder.
-        bento: A built Bento.
-        approved: The gate's verdict.
-        reasons: The gate's reasons.
-        metrics: The figures it was judged by.
-        run: The run that made it.
+        version: A registered version.
+        reason: Why; it is kept in the history.
+        who: Who decides; it is kept in the history.
 
     Raises:
-        ReleaseError: another model is registered under the same version.
+        ReleaseError: there is no such version or reason, it is in production, its archive is
+            damaged, or the folder cannot be written.
     """
-    with locked(folder):
-        known = _registered(folder, bento)
-        if known is not None and bento.version == _version(read_pointer(folder)):
-            return known
-        archive = archive_path(folder, bento.version)
-        if known is None or not _archive_is_whole(folder, known):
-            export_bento(bento, archive)
-        release = Release(
-            version=bento.version,
-            tag=bento.tag,
-            model_hash=bento.model_hash,
-            archive_hash=file_hash(archive),
-            registered_at=known.registered_at if known else now(),
-            approved=approved,
-            reasons=reasons,
-            metrics=metrics or {},
-            run=known.run if known else run,
+    _require_reason(reason)
+    release = read_release(folder, version)
+    if not archive_is_whole(folder, release):
+        raise ReleaseError(
+            f"The archive of version {version!r} is missing or damaged.",
+            where=str(archive_path(folder, version)),
+            do="Repair it: intentflow models doctor --repair",
         )
-        write_text(release_path(folder, release.version), release.model_dump_json(indent=2) + "\n")
-        complete_history(folder)
+    with locked(folder):
+        before = read_pointer(folder)
+        if before is not None and version == before.production:
+            raise ReleaseError(
+                f"Version {version!r} is in production.", where=str(folder), do="Stage another one."
+            )
+        if before is not None and version == before.staging:
+            settle(folder)
+            return release
+        event = _event("stage", reason, who, before.staging if before else None, version)
+        versions = before.versions if before else ()
+        _move(folder, Pointer(versions=versions, staging=version, event=event))
+        return release
+
+
+def withdraw(folder: Path, *, reason: str, who: str) -> Release:
+    """Take the version out of staging, to the archived ones, and return it.
+
+    Raises:
+        ReleaseError: there is no reason, nothing is in staging, or the folder cannot be written.
+    """
+    _require_reason(reason)
+    with locked(folder):
+        before = read_pointer(folder)
+        if before is None or before.staging is None:
+            raise ReleaseError("No version is in staging.", where=str(folder))
+        release = read_release(folder, before.staging)
+        event = _event("withdraw", reason, who, before.staging, before.staging)
+        _move(folder, Pointer(versions=before.versions, event=event))
         return release
 
 
@@ -106,73 +116,94 @@ def promote(
         version: A registered version.
         reason: Why; it is kept in the history.
         who: Who decides; it is kept in the history.
-        override: Promote a version the gate did not approve.
+        override: Promote a version the gate did not approve; the history keeps what it set aside.
 
     Raises:
-        ReleaseError: there is no such version or reason, the gate did not approve it, or its
-            archive is damaged.
+        ReleaseError: there is no such version or reason, the gate did not approve it, its archive
+            is damaged, or the folder cannot be written.
     """
     _require_reason(reason)
+    release = read_release(folder, version)
+    if version != _production(folder):
+        _require_approval(folder, release, override=override)
+        install(folder, release)  # most of the work, while others may still move the pointer
     with locked(folder):
-        release = read_release(folder, version)
-        pointer = read_pointer(folder)
-        if version == _version(pointer):
-            _follow(folder, version)
+        before = read_pointer(folder)
+        if before is not None and version == before.production:
+            settle(folder)
             return release
-        if not release.approved and not override:
-            raise ReleaseError(
-                f"The gate did not approve version {version!r}: {'; '.join(release.reasons)}",
-                where=str(release_path(folder, version)),
-                allowed="an approved version",
-                do="Promote it all the same with --override and a reason.",
-            )
-        _install(folder, release)
-        versions = (*(pointer.versions if pointer else ()), version)
-        _switch(folder, versions, pointer, "promote", reason, who)
+        release = read_release(folder, version)
+        _require_approval(folder, release, override=override)
+        install(folder, release)
+        event = _event("promote", reason, who, before.production if before else None, version)
+        event = event.model_copy(update={"overrode": release.objections})
+        waiting = before.staging if before else None
+        _move(
+            folder,
+            Pointer(
+                versions=(*(before.versions if before else ()), version),
+                staging=None if waiting == version else waiting,
+                event=event,
+            ),
+        )
         return release
 
 
-def rollback(folder: Path, *, reason: str, who: str) -> Release:
+def rollback(folder: Path, *, reason: str, who: str, to: str | None = None) -> Release:
     """Make the version before the current one the production version and return it.
 
     Args:
         folder: The line's folder.
         reason: Why; it is kept in the history.
         who: Who decides; it is kept in the history.
+        to: Go back further, to this version.
 
     Raises:
-        ReleaseError: there is no reason or no version before.
+        ReleaseError: there is no reason, no version before, ``to`` is none of them, its Bento and
+            its archive are damaged, or the folder cannot be written.
     """
     _require_reason(reason)
     with locked(folder):
-        pointer = read_pointer(folder)
-        if pointer is None or len(pointer.versions) == 1:
+        before = read_pointer(folder)
+        if before is None or len(before.versions) < 2:
             raise ReleaseError(
                 "There is no version to go back to.",
                 where=str(folder),
                 allowed="a line on which two versions were promoted",
                 do="Promote another version: intentflow promote VERSION --reason WHY",
             )
-        release = read_release(folder, pointer.versions[-2])
-        _install(folder, release)
-        _switch(folder, pointer.versions[:-1], pointer, "rollback", reason, who)
+        earlier = before.versions[:-1]
+        if to is not None and to not in earlier:
+            raise ReleaseError(
+                f"Version {to!r} is not on the way back.",
+                where=str(folder),
+                allowed=", ".join(dict.fromkeys(reversed(earlier))),
+                do="Name one of these, or promote it: intentflow promote VERSION --reason WHY",
+            )
+        release = read_release(folder, to or earlier[-1])
+        install(folder, release)
+        event = _event("rollback", reason, who, before.production, release.version)
+        versions = tuple(back_to(before.versions, release.version))
+        _move(folder, Pointer(versions=versions, staging=before.staging, event=event))
         return release
 
 
 def production(folder: Path) -> Release | None:
     """Return the production version, or ``None`` before the first promotion."""
+    version = _production(folder)
+    return None if version is None else read_release(folder, version)
+
+
+def staging(folder: Path) -> Release | None:
+    """Return the version that waits for promotion, ``None`` where none does."""
     pointer = read_pointer(folder)
-    return None if pointer is None else read_release(folder, pointer.versions[-1])
-
-
-def production_home(folder: Path) -> Path:
-    """Return the BENTOML_HOME that holds what was ever in production, and nothing else."""
-    return folder / "production"
+    version = pointer.staging if pointer else None
+    return None if version is None else read_release(folder, version)
 
 
 def production_model(folder: Path) -> Path | None:
     """Return the model folder (a ctr_model artifact) of the production version."""
-    version = _version(read_pointer(folder))
+    version = _production(folder)
     return None if version is None else model_path(production_home(folder), version)
 
 
@@ -186,89 +217,38 @@ def releases(folder: Path) -> list[Release]:
     return read_releases(folder)
 
 
-def stage_of(folder: Path, version: str) -> str:
-    """Return "production", "archived" for a version that was in production, else "candidate"."""
-    if version == _version(read_pointer(folder)):
-        return "production"
-    been = {event.to_version for event in read_history(folder) if event.action != "register"}
-    return "archived" if version in been else "candidate"
+def _move(folder: Path, pointer: Pointer) -> None:
+    switch(folder, pointer)
+    with told_plainly(folder, done=done(pointer)):
+        settle(folder)
 
 
-def archive_path(folder: Path, version: str) -> Path:
-    """Return the exported Bento of a registered version."""
-    return folder / "archives" / f"{version}.tar"
-
-
-def _switch(
-    folder: Path,
-    versions: tuple[str, ...],
-    before: Pointer | None,
-    action: Action,
-    reason: str,
-    who: str,
-) -> None:
-    event = Event(
+def _event(
+    action: Action, reason: str, who: str, from_version: str | None, to_version: str
+) -> Event:
+    return Event(
         at=now(),
         who=who,
         action=action,
         reason=reason,
-        from_version=_version(before),
-        to_version=versions[-1],
+        from_version=from_version,
+        to_version=to_version,
     )
-    switch(folder, Pointer(versions=versions, event=event))
-    _follow(folder, versions[-1])
 
 
-def _follow(folder: Path, version: str) -> None:
-    write_text(bento_path(production_home(folder), "latest"), version)
+def _production(folder: Path) -> str | None:
+    pointer = read_pointer(folder)
+    return None if pointer is None else pointer.production
 
 
-def _install(folder: Path, release: Release) -> None:
-    """Bring the version's Bento into the production store, if it is not there whole."""
-    home, version = production_home(folder), release.version
-    try:
-        verify_artifact(model_path(home, version), "ctr_model")
-    except ProjectError:
-        archive = archive_path(folder, version)
-        if not _archive_is_whole(folder, release):
-            raise ReleaseError(
-                f"The archive of version {version!r} is missing or damaged.",
-                where=str(archive),
-                allowed=f"a file with the SHA-256 {release.archive_hash}",
-                do="Run the pipeline that made it again, which exports it anew; production is "
-                "as it was.",
-            ) from None
-        import_bento(archive, version=version, home=home)
-    found = read_manifest(model_path(home, version)).content_hash
-    if found != release.model_hash:
+def _require_approval(folder: Path, release: Release, *, override: bool) -> None:
+    if not release.approved and not override:
         raise ReleaseError(
-            f"The Bento of version {version!r} holds another model than was registered.",
-            where=str(bento_path(home, version)),
-            allowed=release.model_hash,
+            f"The gate did not approve version {release.version!r}: {'; '.join(release.reasons)}",
+            where=str(release_path(folder, release.version)),
+            allowed="an approved version",
+            do="Promote it all the same with --override and a reason.",
         )
-
-
-def _archive_is_whole(folder: Path, release: Release) -> bool:
-    archive = archive_path(folder, release.version)
-    return archive.is_file() and file_hash(archive) == release.archive_hash
-
-
-def _registered(folder: Path, bento: BentoRef) -> Release | None:
-    if not release_path(folder, bento.version).is_file():
-        return None
-    known = read_release(folder, bento.version)
-    if known.model_hash != bento.model_hash:
-        raise ReleaseError(
-            f"Version {bento.version!r} is registered with another model.",
-            where=str(release_path(folder, bento.version)),
-            allowed=known.model_hash,
-            do="Register the new model under another version.",
-        )
-    return known
-
-
-def _version(pointer: Pointer | None) -> str | None:
-    return None if pointer is None else pointer.versions[-1]
 
 
 def _require_reason(reason: str) -> None:

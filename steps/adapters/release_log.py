@@ -1,79 +1,62 @@
 """The files behind a line of releases, each whole at every instant.
 
-``production.json`` alone says what is in production; replacing it is the one moment a promotion
-happens. It carries its own event, so that a history whose writer was killed can be completed, and
-every version before, so that there is a way back.
+``production.json`` alone says what is in production and in staging; replacing it is the one moment
+a version changes its stage. It carries its own event, so that a history whose writer was killed can
+be completed, and every version before, so that there is a way back.
 """
 
-import fcntl
+import errno
 import os
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
-from models.artifacts import Scalar
 from models.errors import ReleaseError
 from models.files import remove_leftovers, write_text
+from steps.adapters.release_lock import LOCK_PATIENCE_S, exclusive, told_plainly
+from steps.adapters.release_records import (
+    Action,
+    Event,
+    Pointer,
+    Release,
+    Stage,
+    now,
+    read_release,
+    read_releases,
+    readable_releases,
+    registration,
+    release_path,
+)
+
+__all__ = [
+    "HISTORY",
+    "LOCK",
+    "LOCK_PATIENCE_S",
+    "POINTER",
+    "Action",
+    "Event",
+    "Pointer",
+    "Release",
+    "Stage",
+    "back_to",
+    "complete_history",
+    "damaged_lines",
+    "done",
+    "locked",
+    "now",
+    "read_history",
+    "read_pointer",
+    "read_release",
+    "read_releases",
+    "registration",
+    "release_path",
+    "replay",
+    "switch",
+]
 
 POINTER, HISTORY, LOCK = "production.json", "history.jsonl", "lock"
-LOCK_PATIENCE_S = 120.0
-
-Action = Literal["register", "promote", "rollback"]
-
-
-class Release(BaseModel):
-    """A registered model version.
-
-    Attributes:
-        version: Its name; also the Bento's version.
-        tag: The Bento's tag.
-        model_hash: Content hash of the ctr_model artifact.
-        archive_hash: SHA-256 of the exported Bento.
-        registered_at: When it was registered first.
-        approved: Whether the gate approved it.
-        reasons: The gate's reasons.
-        metrics: The figures it was judged by.
-        run: The run that made it.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    version: str
-    tag: str
-    model_hash: str
-    archive_hash: str
-    registered_at: datetime
-    approved: bool
-    reasons: tuple[str, ...] = ()
-    metrics: dict[str, Scalar] = {}
-    run: str | None = None
-
-
-class Event(BaseModel):
-    """One line of the history, to which lines are only ever added."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    at: datetime
-    who: str
-    action: Action
-    reason: str
-    from_version: str | None
-    to_version: str
-
-
-class Pointer(BaseModel):
-    """What is in production: the last of ``versions``; before it, the way back."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    versions: tuple[str, ...]
-    event: Event
 
 
 @contextmanager
@@ -81,21 +64,16 @@ def locked(folder: Path) -> Iterator[None]:
     """Hold the line's lock, which ends with the process; first finish what a killed one left.
 
     Raises:
-        ReleaseError: another process holds the lock for too long.
+        ReleaseError: another process holds the lock for too long, or the folder cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        _acquire(handle, folder)
+    with exclusive(folder / LOCK):
         remove_leftovers(folder)
         complete_history(folder)
         yield
-    finally:
-        os.close(handle)
 
 
 def read_pointer(folder: Path) -> Pointer | None:
-    """Return what is in production, ``None`` before the first promotion."""
+    """Return where the line stands, ``None`` before the first version was staged or promoted."""
     path = folder / POINTER
     try:
         return Pointer.model_validate_json(path.read_text(encoding="utf-8"))
@@ -105,45 +83,33 @@ def read_pointer(folder: Path) -> Pointer | None:
         raise ReleaseError(
             f"The production pointer is not readable: {str(error).splitlines()[0]}",
             where=str(path),
-            do="It is only ever replaced as a whole: restore the file from a backup.",
+            do="Rebuild it from the history: intentflow models doctor --repair",
         ) from None
 
 
 def switch(folder: Path, pointer: Pointer) -> None:
-    """Make ``pointer`` the truth, then note its event; the caller holds the lock."""
-    write_text(folder / POINTER, pointer.model_dump_json(indent=2) + "\n")
-    complete_history(folder)
+    """Make ``pointer`` the truth, then note its event; the caller holds the lock.
 
-
-def release_path(folder: Path, version: str) -> Path:
-    """Return the file that describes a registered version."""
-    return folder / "versions" / f"{version}.json"
-
-
-def read_release(folder: Path, version: str) -> Release:
-    """Return a registered version; raise `ReleaseError` that names those there are."""
-    path = release_path(folder, version)
+    Raises:
+        OSError: the pointer could not be replaced: everything is as it was.
+        ReleaseError: it was replaced, but the event could not be noted.
+    """
     try:
-        return Release.model_validate_json(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        known = [release.version for release in read_releases(folder)]
-        raise ReleaseError(
-            f"No version is named {version!r}.",
-            where=str(path.parent),
-            allowed=", ".join(known) or "none is registered yet",
-            do="Name one of these; every run registers the version it makes.",
-        ) from None
-    except (OSError, UnicodeDecodeError, ValidationError) as error:
-        raise ReleaseError(
-            f"The version is not readable: {str(error).splitlines()[0]}", where=str(path)
-        ) from None
+        write_text(folder / POINTER, pointer.model_dump_json(indent=2) + "\n")
+    except OSError:
+        if read_pointer(folder) != pointer:  # the name is there although its folder did not sync
+            raise
+    with told_plainly(folder, done=done(pointer)):
+        complete_history(folder)
 
 
-def read_releases(folder: Path) -> list[Release]:
-    """Return all registered versions, oldest first."""
-    paths = (folder / "versions").glob("[!.]*.json")
-    found = [read_release(folder, path.stem) for path in paths]
-    return sorted(found, key=lambda release: (release.registered_at, release.version))
+def done(pointer: Pointer) -> str:
+    """Return what holds from the moment ``pointer`` is in place, whatever fails after it."""
+    event = pointer.event
+    return (
+        f"But it is done: {event.action} {event.to_version} stands in {POINTER}, and whoever comes "
+        "next completes the rest."
+    )
 
 
 def read_history(folder: Path) -> list[Event]:
@@ -152,73 +118,101 @@ def read_history(folder: Path) -> list[Event]:
     return [*noted, *_missing(folder, noted)]
 
 
-def complete_history(folder: Path) -> None:
-    """Note the events that a killed writer did not; the caller holds the lock."""
+def complete_history(folder: Path) -> bool:
+    """Note the events that a killed writer did not, and tell whether there was anything to do.
+
+    The caller holds the lock.
+    """
     path = folder / HISTORY
     noted, length = _whole_lines(path)
     missing = _missing(folder, noted)
     if not missing and (not path.exists() or path.stat().st_size == length):
-        return
-    text = "".join(event.model_dump_json() + "\n" for event in missing)
+        return False
+    text = "".join(event.model_dump_json() + "\n" for event in missing).encode()
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         os.ftruncate(handle, length)  # a line cut short is no event: its writer was killed
-        os.pwrite(handle, text.encode(), length)
+        if os.pwrite(handle, text, length) < len(text):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         os.fsync(handle)
     finally:
         os.close(handle)
+    return True
 
 
-def now() -> datetime:
-    """Return the time, UTC."""
-    return datetime.now(UTC)
+def damaged_lines(folder: Path) -> list[int]:
+    """Return the numbers of the whole lines of the history that are no events."""
+    lines = _content(folder / HISTORY).split(b"\n")[:-1]
+    return [number for number, line in enumerate(lines, start=1) if _event(line) is None]
 
 
-def registration(release: Release) -> Event:
-    """Return the event of a version's registration."""
-    return Event(
-        at=release.registered_at,
-        who=f"run {release.run}" if release.run else "pipeline",
-        action="register",
-        reason="; ".join(release.reasons),
-        from_version=None,
-        to_version=release.version,
-    )
+def replay(events: list[Event]) -> Pointer | None:
+    """Return where the events lead to: the pointer as it must be after the last of them."""
+    versions: list[str] = []
+    staging: str | None = None
+    last: Event | None = None
+    for event in events:
+        if event.action == "register":
+            continue
+        last = event
+        if event.action == "promote":
+            versions.append(event.to_version)
+            staging = None if staging == event.to_version else staging
+        elif event.action == "rollback":
+            versions = back_to(versions, event.to_version)
+        else:
+            staging = event.to_version if event.action == "stage" else None
+    return None if last is None else Pointer(versions=tuple(versions), staging=staging, event=last)
+
+
+def back_to(versions: Sequence[str], version: str) -> list[str]:
+    """Return the way back to ``version``: what was promoted up to it, the last time before now."""
+    before = list(versions[:-1])
+    while before and before[-1] != version:
+        before.pop()
+    return before or [version]
 
 
 def _missing(folder: Path, noted: list[Event]) -> list[Event]:
     registered = {event.to_version for event in noted if event.action == "register"}
     missing = [
         registration(release)
-        for release in read_releases(folder)
+        for release in readable_releases(folder)
         if release.version not in registered
     ]
     pointer = read_pointer(folder)
-    switches = [event for event in noted if event.action != "register"]
-    if pointer is not None and (not switches or switches[-1] != pointer.event):
+    moves = [event for event in noted if event.action != "register"]
+    if pointer is not None and (not moves or moves[-1] != pointer.event):
         missing.append(pointer.event)
     return missing
 
 
 def _whole_lines(path: Path) -> tuple[list[Event], int]:
-    """Return the events noted, and the number of bytes they take."""
-    content = path.read_bytes() if path.exists() else b""
+    """Return the events noted, and the number of bytes they take.
+
+    A damaged line is passed over here, so that it keeps nobody from going back.
+    """
+    content = _content(path)
     whole = content[: content.rfind(b"\n") + 1]
-    return [Event.model_validate_json(line) for line in whole.splitlines()], len(whole)
+    events = [_event(line) for line in whole.splitlines()]
+    return [event for event in events if event is not None], len(whole)
 
 
-def _acquire(handle: int, folder: Path) -> None:
-    deadline = time.monotonic() + LOCK_PATIENCE_S
-    while True:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise ReleaseError(
-                    f"Another process has been releasing for {LOCK_PATIENCE_S:.0f} s.",
-                    where=str(folder / LOCK),
-                    do="Wait for it to end, then try again.",
-                ) from None
-            time.sleep(0.02)
-        else:
-            return
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise ReleaseError(
+            f"The history is not readable: {error.strerror or error}.",
+            where=str(path),
+            do="Give yourself the right to read it.",
+        ) from None
+
+
+def _event(line: bytes) -> Event | None:
+    try:
+        return Event.model_validate_json(line)
+    except ValidationError:
+        return None

@@ -140,7 +140,7 @@ def test_an_exported_bento_is_imported_bit_equal(
     bentos: tuple[BentoRef, BentoRef], tmp_path: Path
 ) -> None:
     archive, home = tmp_path / "archives" / "one.tar", tmp_path / ".production"
-    export_bento(bentos[0], archive)
+    export_bento(Path(bentos[0].path), archive)
     place = import_bento(archive, version="one", home=home)
     theirs = Path(bentos[0].path)
     names = sorted(path.relative_to(theirs) for path in theirs.rglob("*") if path.is_file())
@@ -149,7 +149,7 @@ def test_an_exported_bento_is_imported_bit_equal(
     with pytest.raises((CorruptArtifactError, ReleaseError)):
         import_bento(archive, version="other", home=home)
     archive.write_bytes(archive.read_bytes()[:1000])
-    with pytest.raises(ReleaseError, match="BentoML failed"):
+    with pytest.raises(ReleaseError, match="no whole Bento"):
         import_bento(archive, version="one", home=tmp_path / "third")
     assert bento_path(home, "one").is_dir()
 

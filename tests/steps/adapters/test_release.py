@@ -208,7 +208,7 @@ def test_an_event_whose_writer_was_killed_is_completed(line: Path) -> None:
         path.write_text(text[:-cut])
         assert history(line) == whole  # a reader sees it all before anybody repairs it
         with pytest.raises(ReleaseError):
-            promote(line, "no such version", reason="x", who="me")
+            rollback(line, reason="x", who="me", to="no such version")
         assert path.read_text() == text
 
 
