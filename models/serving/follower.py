@@ -49,14 +49,15 @@ class Line:
             return None
         return found.st_ino, found.st_mtime_ns, found.st_size
 
-    def version(self) -> str:
-        """Return the version in production.
+    def version(self) -> str | None:
+        """Return the version in production, ``None`` before the first promotion.
 
         Raises:
             CorruptArtifactError: the pointer is not readable.
         """
         try:
-            return str(json.loads(self.pointer.read_bytes())["versions"][-1])
+            versions = json.loads(self.pointer.read_bytes())["versions"]
+            return str(versions[-1]) if versions else None
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise CorruptArtifactError(
                 f"The production pointer is not readable: {error}.", where=str(self.pointer)
@@ -74,6 +75,7 @@ class Follower:
         line: The line to follow; ``None`` to stay with ``packed``.
         packed: The model to begin with.
         interval_s: Seconds between two looks at the pointer.
+        retry_s: Seconds until a refused version is tried again; doubled each time, up to 5 minutes.
 
     Attributes:
         predictor: The model in use. Take it once a request: a moment later it may be another.
@@ -83,11 +85,12 @@ class Follower:
         self, line: Line | None, packed: Predictor, *, interval_s: float = INTERVAL_S
     ) -> None:
         self.predictor = packed
-        self._line, self._interval_s = line, interval_s
+        self._line, self._interval_s, self._retry_s = line, interval_s, retry_s
         self._seen: Signature | None = None
-        self._wanted, self._refused = packed.version, None
+        self._wanted: str | None = None
+        self._refused: str | None = None
         self._since, self._swaps = time.time(), 0
-        self._retry_at, self._retry_after_s = float("inf"), FIRST_RETRY_S
+        self._retry_at, self._retry_after_s = float("inf"), retry_s
         self._end = threading.Event()
 
     def start(self) -> None:
@@ -110,11 +113,11 @@ class Follower:
         if self._line is None or seen is None or (seen == self._seen and not due):
             return
         if seen != self._seen:
-            self._retry_after_s = FIRST_RETRY_S
+            self._retry_after_s = self._retry_s
         self._seen, self._retry_at = seen, float("inf")
         try:
             self._wanted = self._line.version()
-            if self._wanted != self.predictor.version:
+            if self._wanted not in (None, self.predictor.version):
                 self._take(load(self._line.bundle(self._wanted), self._wanted))
             self._refused = None
         except Exception as error:  # whatever is wrong with a version, the one in use goes on

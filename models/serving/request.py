@@ -83,13 +83,13 @@ class Following(BaseModel):
     """How a process that follows production stands to it.
 
     Attributes:
-        production_version: The version in production, as it was last seen.
+        production_version: The version in production, as it was last seen; ``None`` before any.
         serving_since: When the model in use came into use, seconds since 1970.
         swaps: How many models this process has exchanged.
         refused: Why the version in production is not in use; ``None`` if it is.
     """
 
-    production_version: str
+    production_version: str | None
     serving_since: float
     swaps: int
     refused: str | None

@@ -84,7 +84,7 @@ def make_shop(folder: Path, trigger: str = "log") -> Shop:
     return Shop(tables, store, models, folders)
 
 
-def revise(folder: Path, into: Path) -> Path:
+def revise(folder: Path, into: Path, factor: float = 1.5) -> Path:
     """Another model of the same form: what the next training would have made."""
     from safetensors.torch import load_file, save_file
 
@@ -93,7 +93,7 @@ def revise(folder: Path, into: Path) -> Path:
             if path.name not in {"manifest.json", "weights.safetensors"}:
                 (draft.folder / path.name).write_bytes(path.read_bytes())
         weights = load_file(folder / "weights.safetensors")
-        changed = {name: 1.5 * value for name, value in weights.items()}
+        changed = {name: factor * value for name, value in weights.items()}
         save_file(changed, draft.folder / "weights.safetensors")
     return into
 
