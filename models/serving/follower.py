@@ -82,7 +82,12 @@ class Follower:
     """
 
     def __init__(
-        self, line: Line | None, packed: Predictor, *, interval_s: float = INTERVAL_S
+        self,
+        line: Line | None,
+        packed: Predictor,
+        *,
+        interval_s: float = INTERVAL_S,
+        retry_s: float = FIRST_RETRY_S,
     ) -> None:
         self.predictor = packed
         self._line, self._interval_s, self._retry_s = line, interval_s, retry_s
