@@ -31,12 +31,13 @@ def click_probability(
     *,
     settings: SimulatorSettings,
     generator: np.random.Generator,
+    fashion: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return P(click) of every impression.
 
     It is ``click_rate · intent[tier] · 5 · exp(z - var(z) / 2)``: as every tier is shown equally
     often, a user's clicks fall on the tiers by the user's intent, and every user clicks equally
-    often. ``z`` gathers taste (brand and price), popularity and noise.
+    often. ``z`` gathers taste (brand and price), popularity, the day's ``fashion`` and noise.
     """
     user, day = requests.user[shown.request], requests.day[shown.request]
     intent = people.intent_on(user, day, settings.drift.intent_day)
@@ -52,6 +53,9 @@ def click_probability(
     z = z + _POPULARITY * (popularity - popularity.mean()) / spread
     z = z + settings.noise * generator.normal(0, 1, len(user))
     variance = settings.taste**2 + _POPULARITY**2 + settings.noise**2
+    if fashion is not None:
+        z = z + fashion[day, shop.category[shown.item]]
+        variance += drift.fashion**2
     return np.minimum(rate * np.exp(z - variance / 2), MAX_CLICK)
 
 

@@ -1,6 +1,13 @@
 """The knobs of the simulated shop."""
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 from models.data.datasets.simulator.lexicon import DEPARTMENTS
 from models.settings import Settings
@@ -25,6 +32,9 @@ class DriftSettings(Settings):
     intent_share: float = Field(default=0.7, ge=0, le=1)  # of specific-intent users turn broad
     click_rate_day: NonNegativeInt | None = None
     click_rate_factor: float = Field(default=0.5, gt=0)
+    fashion: NonNegativeFloat = 0  # standard deviation of the log click odds, by category and day
+    fashion_half_life_days: PositiveFloat = 3  # after it, half of a day's fashion is forgotten
+    new_items_share: float = Field(default=0, ge=0, le=0.9)  # launched on one of the later days
 
 
 class SeasonalitySettings(Settings):

@@ -39,8 +39,17 @@ def tier_between(ranges: Ranges, anchor: np.ndarray, item: np.ndarray) -> np.nda
     return inside.sum(axis=0)
 
 
-def demand_on(shop: Shop, settings: SimulatorSettings, day: int) -> np.ndarray:
-    """Return how much each item is shown and sought on ``day``; 0 before an item is launched."""
+def demand_on(
+    shop: Shop, settings: SimulatorSettings, day: int, launched: np.ndarray | None = None
+) -> np.ndarray:
+    """Return how much each item is shown and sought on ``day``; 0 before an item is launched.
+
+    Args:
+        shop: The items.
+        settings: Their drifts.
+        day: The day, from 0.
+        launched: The day each item is first sold; ``None`` for all from the start.
+    """
     drift = settings.drift
     demand = shop.popularity
     if drift.popularity_day is not None and day >= drift.popularity_day:
@@ -49,7 +58,7 @@ def demand_on(shop: Shop, settings: SimulatorSettings, day: int) -> np.ndarray:
         demand[order] = shop.popularity[order[::-1]]
     if drift.categories_day is not None and day < drift.categories_day:
         demand = np.where(launched_later(shop, settings), 0.0, demand)
-    return demand
+    return demand if launched is None else np.where(launched > day, 0.0, demand)
 
 
 def launched_later(shop: Shop, settings: SimulatorSettings) -> np.ndarray:
@@ -119,9 +128,11 @@ def choose(share: np.ndarray, generator: np.random.Generator) -> np.ndarray:
 
 
 def build_shelves(
-    shop: Shop, ranges: Ranges, settings: SimulatorSettings
+    shop: Shop, ranges: Ranges, settings: SimulatorSettings, launched: np.ndarray
 ) -> list[tuple[int, Shelf]]:
     """Return (first day, shelf) for every stretch of days of equal demand, in order of time."""
     drift = settings.drift
     days = {0} | {d for d in (drift.categories_day, drift.popularity_day) if d is not None}
-    return [(day, Shelf(shop, ranges, demand_on(shop, settings, day))) for day in sorted(days)]
+    days |= set(launched.tolist())
+    demands = ((day, demand_on(shop, settings, day, launched)) for day in sorted(days))
+    return [(day, Shelf(shop, ranges, demand)) for day, demand in demands]

@@ -18,10 +18,11 @@ from models.data.datasets.simulator.traffic import (
     draw_requests,
     show_targets,
 )
+from models.data.datasets.simulator.trends import fashion, launch_days
 
 _TRIGGER_LEAD_S = (3, 30)  # the trigger is clicked this long before its page shows targets
 _CLICK_DELAY_S = (2, 60)  # and a target this long after
-_STREAMS = 7
+_STREAMS = 9
 NO_EVENTS = Events(*(np.zeros(0, dtype=int) for _ in range(3)))
 
 
@@ -59,7 +60,9 @@ class Simulation:
         self.shop = build_shop(settings, self._streams[0])
         self.people = build_people(settings, self._streams[1])
         self._ranges = build_ranges(self.shop)
-        self._shelves = build_shelves(self.shop, self._ranges, settings)
+        launched = launch_days(self.shop, settings, self._streams[7])
+        self._shelves = build_shelves(self.shop, self._ranges, settings, launched)
+        self._fashion = fashion(self.shop, settings, self._streams[8])
 
     def past(self) -> Iterator[Events]:
         """Yield the clicks before the log, a block at a time; to be asked for once."""
@@ -76,8 +79,9 @@ class Simulation:
         shown = show_targets(requests, self._shelves, self._ranges, settings, streams[4])
         price = shown_prices(shop, requests, shown, settings)
         probability = click_probability(
-            shop, people, requests, shown, settings=settings, generator=streams[5]
-        )
+            shop, people, requests, shown, settings=settings, generator=streams[5],
+            fashion=self._fashion,
+        )  # fmt: skip
         clicked = streams[6].random(len(probability)) < probability
         lead = streams[6].integers(*_TRIGGER_LEAD_S, len(requests.user))
         hit = np.flatnonzero(clicked)

@@ -15,7 +15,8 @@ from models.data.datasets.simulator.settings import (
     SimulatorSettings,
 )
 from models.data.datasets.simulator.shelf import build_ranges, launched_later, tier_between
-from models.data.datasets.simulator.world import World, simulate
+from models.data.datasets.simulator.trends import fashion, launch_days
+from models.data.datasets.simulator.world import Simulation, World, simulate
 
 SMALL = SimulatorSettings(
     users=600, items=400, requests=6000, departments=6, categories=4, brands=3
@@ -181,6 +182,36 @@ def test_click_rate_drift_scales_the_click_rate() -> None:
     world = small(drift=DriftSettings(click_rate_day=7, click_rate_factor=0.5))
     late = impression_day(world) >= 7
     assert world.clicked[late].mean() / world.clicked[~late].mean() == pytest.approx(0.5, abs=0.06)
+
+
+def test_fashion_moves_the_click_rates_of_categories_and_forgets_by_its_half_life() -> None:
+    settings = SMALL.model_copy(
+        update={"days": 400, "drift": DriftSettings(fashion=0.8, fashion_half_life_days=3)}
+    )
+    walk = fashion(Simulation(settings).shop, settings, np.random.default_rng(1))
+    assert walk is not None
+    assert walk.std() == pytest.approx(0.8, abs=0.05)
+    remembered = np.mean(walk[3:] * walk[:-3]) / walk.var()
+    assert remembered == pytest.approx(0.5, abs=0.07)
+
+
+def test_fashion_leaves_the_click_rate_and_the_requests_as_they_were(world: World) -> None:
+    moved = small(drift=DriftSettings(fashion=0.8))
+    assert moved.probability.mean() == pytest.approx(world.probability.mean(), rel=0.1)
+    np.testing.assert_array_equal(moved.shown.item, world.shown.item)
+    assert np.corrcoef(moved.probability, world.probability)[0, 1] < 0.9
+
+
+def test_new_items_are_neither_shown_nor_sought_before_their_day() -> None:
+    settings = SMALL.model_copy(update={"drift": DriftSettings(new_items_share=0.5)})
+    moved = small(drift=DriftSettings(new_items_share=0.5))
+    streams = np.random.SeedSequence(settings.seed).spawn(9)
+    launched = launch_days(moved.shop, settings, np.random.default_rng(streams[7]))
+    assert 0.3 < (launched > 0).mean() <= 0.5
+    shown_on = moved.requests.day[moved.shown.request]
+    assert (launched[moved.shown.item] <= shown_on).all()
+    assert (launched[moved.requests.trigger] <= moved.requests.day).all()
+    assert len(np.unique(moved.shown.item[launched[moved.shown.item] > 0])) > 50
 
 
 def test_turning_on_a_drift_leaves_everything_before_its_day_as_it_was(world: World) -> None:
