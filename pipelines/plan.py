@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from models.assessment.retraining import RetrainingConfig, recipe_of
 from models.ctr.config import CTRConfig
 from models.ctr.registry import MODELS
 from models.data.datasets.registry import DATASETS, DatasetConfig
@@ -10,7 +11,7 @@ from models.encoders.config import EncoderConfig
 from models.encoders.registry import ENCODERS
 from models.intents.config import IntentConfig
 from models.registry import Registry
-from models.settings import Settings, config_path, parse_settings, read_yaml
+from models.settings import Settings, config_path, digest, parse_settings, read_yaml
 from models.tokenizers.config import TokenizerConfig
 from models.tokenizers.registry import TOKENIZERS
 from steps.adapters.settings import DriftConfig, ReleaseConfig, ValidationConfig
@@ -25,6 +26,7 @@ FORMS: dict[str, type[Settings]] = {
     "models": CTRConfig,
     "drift": DriftConfig,
     "release": ReleaseConfig,
+    "retraining": RetrainingConfig,
 }
 # The key that names the component, its registry, and what the component calls its settings form.
 COMPONENTS: dict[str, tuple[str, Registry, str]] = {
@@ -65,10 +67,24 @@ class RunConfig(Settings):
     seed: int = 1
 
 
-class RunFile(Settings):
-    """A file of ``configs/pipelines``: our parameters and the keys ZenML reads."""
+class RetrainingRun(RunConfig):
+    """The ``parameters`` of a pipeline file of the retraining: those of a run, and which window.
 
-    parameters: RunConfig = RunConfig()
+    Attributes:
+        retraining: A file of ``configs/retraining``.
+        until: ISO time, of UTC unless it names a zone: what came later is not looked at. A
+            schedule gives the instant it was due; null takes the newest complete window.
+        window: Keys of ``window:`` in that file, which take the place of its own.
+    """
+
+    retraining: str
+    until: str | None = None
+    window: dict[str, Any] | None = None
+
+
+class PipelineFile(Settings):
+    """The keys of a file of ``configs/pipelines`` that ZenML reads."""
+
     enable_cache: bool | None = None
     run_name: str | None = None
     tags: list[str] | None = None
@@ -76,6 +92,18 @@ class RunFile(Settings):
     settings: dict[str, Any] | None = None
     retry: dict[str, Any] | None = None
     steps: dict[str, Any] | None = None
+
+
+class RunFile(PipelineFile):
+    """A file of ``configs/pipelines`` for the workflow: our parameters beside ZenML's keys."""
+
+    parameters: RunConfig = RunConfig()
+
+
+class RetrainingFile(PipelineFile):
+    """A file of ``configs/pipelines`` for the retraining: its parameters name ``retraining``."""
+
+    parameters: RetrainingRun
 
 
 class Plan(Settings):
@@ -91,6 +119,22 @@ class Plan(Settings):
     validation: dict[str, Any]
     drift: dict[str, Any]
     release: dict[str, Any]
+
+
+class RetrainingPlan(Plan):
+    """Every setting of a retraining.
+
+    Attributes:
+        retraining: Where windows end, when they are trained on, when the tokenizer is renewed.
+        warm_model: ``model``, with the training settings of a warm start.
+        recipe: Digest of what a warm start must share with the champion.
+        settings: Digest of all of it, the seed included: a window is over for these settings.
+    """
+
+    retraining: dict[str, Any]
+    warm_model: dict[str, Any]
+    recipe: str
+    settings: str
 
 
 def plan_run(config: RunConfig) -> Plan:
@@ -110,6 +154,29 @@ def plan_run(config: RunConfig) -> Plan:
     )
 
 
+def plan_retraining(config: RetrainingRun) -> RetrainingPlan:
+    """Return all settings of a retraining, its windows dividing the data set's impressions.
+
+    Raises:
+        ConfigError: a setting is wrong; the first that is.
+    """
+    configs = configs_folder()
+    values = resolve("retraining", config.retraining, configs)
+    given = {**values["window"], **(config.window or {})}
+    where = f"{config_path('retraining', config.retraining, configs)}, with parameter window"
+    rules = parse_settings(RetrainingConfig, {**values, "window": given}, where)
+    plan = plan_run(config).model_dump()
+    plan["dataset"]["examples"]["split"] = rules.window.split().model_dump(mode="json")
+    training = {**plan["model"]["training"], **rules.warm.training}
+    warm = parse_settings(CTRConfig, {**plan["model"], "training": training}, f"{where}, warm")
+    plan |= {
+        "retraining": rules.model_dump(mode="json"),
+        "warm_model": warm.model_dump(mode="json"),
+    }
+    whole = digest([plan, config.seed, config.bootstrap])
+    return RetrainingPlan(**plan, recipe=recipe_of(plan), settings=whole[:16])
+
+
 def resolve(kind: str, name: str, configs: Path) -> dict[str, Any]:
     """Return ``configs/<kind>/<name>.yaml`` as plain values with every default filled in."""
     path = config_path(kind, name, configs)
@@ -124,5 +191,8 @@ def resolve(kind: str, name: str, configs: Path) -> dict[str, Any]:
 
 def check_file(path: Path) -> Plan:
     """Return the plan of a pipeline file; ZenML itself would ignore a misspelt key silently."""
-    file = parse_settings(RunFile, read_yaml(path), str(path))
-    return plan_run(file.parameters)
+    values = read_yaml(path)
+    parameters = values.get("parameters")
+    if isinstance(parameters, dict) and "retraining" in parameters:
+        return plan_retraining(parse_settings(RetrainingFile, values, str(path)).parameters)
+    return plan_run(parse_settings(RunFile, values, str(path)).parameters)

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from zenml import step
 
 from models.artifacts import ArtifactRef
+from models.assessment.retraining import Decision
 from models.ctr.config import CTRConfig
 from models.data.examples import ExampleStore
 from models.encoders.embeddings import load_embeddings
@@ -13,6 +14,7 @@ from models.settings import parse_settings
 from models.training.trainer import make_catalogue, train
 from steps.adapters import caching
 from steps.adapters.materializers import ArtifactRefMaterializer
+from steps.adapters.warm_starts import narrowed, started_from, told_span
 from steps.adapters.workspace import local, produce, resume_folder
 
 
@@ -26,19 +28,26 @@ def train_ctr_model(
     intents: ArtifactRef,
     settings: dict[str, Any],
     seed: int,
+    decision: Decision | None = None,
+    champion: ArtifactRef | None = None,
 ) -> Annotated[ArtifactRef, "ctr_model"]:
-    """Return the model the settings name, trained; a killed training goes on where it was."""
+    """Return the model the settings name, trained, by a ``decision`` from the champion on."""
     config = parse_settings(CTRConfig, settings, "model")
-    store = ExampleStore.open(local(examples))
+    store = narrowed(ExampleStore.open(local(examples)), decision, seed)
     labels = IntentLabels.open(local(intents))
-    content = load_embeddings(local(embeddings)).aligned(store.item_ids)
-    catalogue = make_catalogue(store, content, labels)
-    parents = {"examples": examples, "embeddings": embeddings, "intents": intents}
-    resume = resume_folder("ctr_model", parents, settings, seed)
+    catalogue = make_catalogue(
+        store, load_embeddings(local(embeddings)).aligned(store.item_ids), labels
+    )
+    start = started_from(decision, champion)
+    parents = {"examples": examples, "embeddings": embeddings, "intents": intents, **start}
+    told = told_span(store, decision)
+    resume = resume_folder("ctr_model", parents, {**settings, **told}, seed)
+    older = local(start["champion"]) if start else None
     return produce(
         "ctr_model",
-        lambda into: train(config, store, catalogue, labels, into, seed=seed, resume_folder=resume),
-        config={"model": settings, "seed": seed},
+        lambda into: train(config, store, catalogue, labels, into, seed=seed, resume_folder=resume,
+                           warm_start=older) | told,
+        config={"model": settings, "seed": seed, **({"span": told} if decision else {})},
         parents=parents,
         library=caching.training_code(),
-    )
+    )  # fmt: skip

@@ -1,5 +1,6 @@
 """What a run tells ZenML about itself, silently nothing where no run is going on."""
 
+import os
 from typing import Any
 
 from models.errors import ReleaseError
@@ -81,6 +82,8 @@ def begin_quickly() -> None:
 
     for name in DATA_INTEGRATIONS:
         integration_registry.integrations.pop(name, None)
+    # A dynamic pipeline then keeps settings with its steps instead of as one artifact each.
+    os.environ.setdefault("ZENML_PARAMETER_SIZE_THRESHOLD", "-1")
 
 
 def name_model(name: str) -> None:
