@@ -58,13 +58,16 @@ def remove_leftovers(folder: Path) -> None:
 
     What a living process writes is left alone: the name says whose it is.
     """
-    for leftover in list(folder.rglob(f"{TEMPORARY_PREFIX}*")):
-        if not _is_abandoned(leftover):
-            continue
+    for leftover in leftovers(folder):
         if leftover.is_dir():
             shutil.rmtree(leftover, ignore_errors=True)
         else:
             leftover.unlink(missing_ok=True)
+
+
+def leftovers(folder: Path) -> list[Path]:
+    """Return what killed writers left half-written anywhere under ``folder``."""
+    return [path for path in folder.rglob(f"{TEMPORARY_PREFIX}*") if _is_abandoned(path)]
 
 
 def own_prefix() -> str:

@@ -2,23 +2,22 @@
 
 import argparse
 
-from pipelines.release_line import add_line, line_folder, who
+from pipelines.release_changes import add_reason, tell_change
+from pipelines.release_line import line_folder, who
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Take the version, the reason and whether the gate's verdict is overridden."""
     parser.add_argument("version", help="a registered version, as `intentflow show` prints it")
-    parser.add_argument("--reason", required=True, help="why; it is kept in the history")
     parser.add_argument(
         "--override", action="store_true", help="promote a version the gate did not approve"
     )
-    add_line(parser)
+    add_reason(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Make the version the production version and print the switch."""
     from steps.adapters.release import production, promote
-    from steps.adapters.release_zenml import mark_in_zenml
 
     folder = line_folder(arguments.line)
     before = production(folder)
@@ -29,8 +28,5 @@ def run(arguments: argparse.Namespace) -> int:
         who=who(),
         override=arguments.override,
     )
-    print(
-        f"{folder.name}: {before.version if before else 'nothing'} -> {after.version}", flush=True
-    )
-    mark_in_zenml(folder, folder.name)
-    return 0
+    old = before.version if before else None
+    return tell_change(folder, "promote", old, after.version, as_json=arguments.json)

@@ -128,6 +128,22 @@ def altered_files(bento: Path, archive: Path) -> list[str]:
     return sorted([*wrong, *found])
 
 
+def read_member(archive: Path, name: str) -> bytes:
+    """Return one file of an exported Bento, by its path in the Bento.
+
+    Raises:
+        ReleaseError: the archive cannot be read, or has no such file.
+    """
+    try:
+        with tarfile.open(archive, "r:*") as tar:
+            content = tar.extractfile(f"./{name}")
+            if content is not None:
+                return content.read()
+    except (tarfile.TarError, OSError, EOFError, KeyError) as error:
+        raise _unreadable(archive, error) from None
+    raise _unreadable(archive, KeyError(name))
+
+
 def _same(path: Path, content: IO[bytes], size: int) -> bool:
     if path.stat().st_size != size:
         return False

@@ -244,7 +244,7 @@ def _production(folder: Path) -> str | None:
 def _require_approval(folder: Path, release: Release, *, override: bool) -> None:
     if not release.approved and not override:
         raise ReleaseError(
-            f"The gate did not approve version {release.version!r}: {'; '.join(release.reasons)}",
+            f"The gate did not approve version {release.version!r}: {'; '.join(release.objections)}",
             where=str(release_path(folder, release.version)),
             allowed="an approved version",
             do="Promote it all the same with --override and a reason.",

@@ -47,6 +47,7 @@ __all__ = [
     "locked",
     "now",
     "read_history",
+    "read_history_noted",
     "read_pointer",
     "read_release",
     "read_releases",
@@ -116,6 +117,11 @@ def read_history(folder: Path) -> list[Event]:
     """Return all events, oldest first, with those whose writer was killed before noting them."""
     noted = _whole_lines(folder / HISTORY)[0]
     return [*noted, *_missing(folder, noted)]
+
+
+def read_history_noted(folder: Path) -> list[Event]:
+    """Return the events that stand in the file, whatever the pointer says."""
+    return _whole_lines(folder / HISTORY)[0]
 
 
 def complete_history(folder: Path) -> bool:

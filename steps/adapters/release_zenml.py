@@ -91,7 +91,7 @@ def _differences(folder: Path, model_name: str, *, every: bool) -> Iterator[Stag
     chosen = [release for release in (production(folder), staging(folder)) if release]
     there = {version.id: version for version in _versions(client, model_name, every=every)}
     ours = _made(client, releases(folder) if every else chosen)
-    if not every and not there.keys() <= ours.keys():  # someone has a stage who is not one of the chosen
+    if not every and not there.keys() <= ours.keys():  # someone not chosen has a stage
         ours = _made(client, releases(folder))
     right = stages(folder)
     for id, name in ours.items():

@@ -52,7 +52,7 @@ def state(released: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("INTENTFLOW_HOME", str(released))
     yield released
     if (current := production(released / "releases" / "shop")) and current.version != "one":
-        assert main(["rollback", "--reason", "the test is over"]) == 0
+        assert main(["rollback", "--wait", "--reason", "the test is over"]) == 0
 
 
 def test_a_file_of_requests_is_scored_by_the_production_model(
@@ -98,7 +98,7 @@ def test_promote_and_rollback_switch_production_and_keep_the_reason(
     assert "--override" in capsys.readouterr().err
     assert main(["promote", "two", "--reason", "I know better", "--override"]) == 0
     assert capsys.readouterr().out.startswith("shop: one -> two\n")
-    assert main(["rollback", "--line", "shop", "--reason", "I did not"]) == 0
+    assert main(["rollback", "--wait", "--line", "shop", "--reason", "I did not"]) == 0
     assert capsys.readouterr().out.startswith("shop: two -> one\n")
     switches = [(event.action, event.reason) for event in history(line)][-2:]
     assert switches == [("promote", "I know better"), ("rollback", "I did not")]
