@@ -19,6 +19,7 @@ from models.data.feature_spec import FeatureSpec
 from models.errors import CorruptArtifactError, IncompatibleArtifactError
 
 WEIGHTS, CATALOGUE, DESCRIPTION = "weights.safetensors", "catalogue.safetensors", "model.json"
+OPTIONAL_TABLES = ("content", "content_mean", "intent_edges", "item_users", "item_impressions")
 
 
 class ModelDescription(BaseModel):
@@ -58,10 +59,7 @@ def save_model(
     """Write weights, catalogue and description into ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
     save_file(_storable(model.state_dict()), folder / WEIGHTS)
-    tables = {
-        name: getattr(catalogue, name)
-        for name in ("item_fields", "content", "content_mean", "intent_edges")
-    }
+    tables = {name: getattr(catalogue, name) for name in ("item_fields", *OPTIONAL_TABLES)}
     save_file(
         _storable({name: table for name, table in tables.items() if table is not None}),
         folder / CATALOGUE,
@@ -95,9 +93,7 @@ def load_model(folder: Path) -> LoadedModel:
     catalogue = Catalogue(
         spec=description.spec,
         item_fields=tables["item_fields"],
-        content=tables.get("content"),
-        content_mean=tables.get("content_mean"),
-        intent_edges=tables.get("intent_edges"),
+        **{name: tables.get(name) for name in OPTIONAL_TABLES},
     )
     model = build_model(description.config, catalogue, description.seed)
     try:

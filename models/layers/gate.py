@@ -1,4 +1,7 @@
-"""Gates that scale a representation: PEPNet's Gate NU and DAIAN's shifting unit (Eq. 15–16)."""
+"""Gates that scale a representation: PEPNet's Gate NU, DAIAN's shifting unit, POSO's layers."""
+
+from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float
@@ -44,3 +47,35 @@ class ShiftingUnit(nn.Module):
     ) -> Float[Tensor, "B E"]:
         """Return δ; no gradient reaches ``intent`` through it."""
         return self.gate(self.mlp(join(similarity, intent.detach())))
+
+
+class GatedMLP(nn.Module):
+    """POSO of an MLP: each hidden layer is C · g(code) ⊙ relu(W x + b), with C = 2; then linear.
+
+    Args:
+        inputs: Input width.
+        hidden: Widths of the hidden layers.
+        code: Width of the personalisation code.
+        gate_hidden: Hidden units of each gate.
+        dropout: Share of hidden units dropped in training.
+    """
+
+    def __init__(
+        self, inputs: int, hidden: Sequence[int], code: int, gate_hidden: int, dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        widths = [inputs, *hidden]
+        self.layers = nn.ModuleList(
+            MLP(width, (following,), dropout=dropout) for width, following in pairwise(widths)
+        )
+        self.gates = nn.ModuleList(GateNU(code, gate_hidden, width) for width in hidden)
+        self.output = MLP(widths[-1], (), output=1)
+
+    def forward(
+        self, inputs: Float[Tensor, "B I"], code: Float[Tensor, "B P"]
+    ) -> Float[Tensor, "B 1"]:
+        """Return one logit a row."""
+        value = inputs
+        for layer, gate in zip(self.layers, self.gates, strict=True):
+            value = gate(code) * layer(value)
+        return self.output(value)

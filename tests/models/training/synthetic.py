@@ -30,6 +30,17 @@ SMALL_BY_MODEL = {
     "dien": {"embedding_dim": 4, "head": [16, 8]},
     "dcnv2": {"embedding_dim": 4, "head": [16, 8], "cross_layers": 2},
     "deepfm": {"embedding_dim": 4, "head": [16, 8]},
+    "poso": {**SMALL, "code_dim": 2, "gate_hidden": 4},
+    "mwuf": {**SMALL, "meta_hidden": 4},
+    "dihn": {**SMALL, "heads": 2, "intent_hidden": [8]},
+    "dian": {
+        "embedding_dim": 4,
+        "head": [16, 8],
+        "attention_width": 8,
+        "heads": 2,
+        "intent_hidden": [8],
+    },
+    "dei2n": {**SMALL, "interest_hidden": [8], "time_dim": 4},
     "daian": {
         **SMALL,
         "intent_width": 8,
