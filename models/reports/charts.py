@@ -206,14 +206,15 @@ def level_bars(rows: Sequence[Row], about: str, *, top: Number, threshold: Numbe
 
 
 def legend(items: Sequence[tuple[str, str]]) -> Html:
-    """Return the keys of a figure: (name, style), a style being a line or "fill-…" for bars."""
+    """Return the keys of a figure: (name, style), a style being a line, "fill-…" or "dot-…"."""
     keys = []
     for name, style in items:
-        shape = (
-            f'<rect class="{style}" x="2" y="1" width="16" height="10" rx="2"/>'
-            if style.startswith("fill-")
-            else f'<line class="path {style}" x1="1" x2="23" y1="6" y2="6"/>'
-        )
+        shape = f'<line class="path {style}" x1="1" x2="23" y1="6" y2="6"/>'
+        if style.startswith("fill-"):
+            shape = f'<rect class="{style}" x="2" y="1" width="16" height="10" rx="2"/>'
+        elif style.startswith("dot-"):
+            colour = style.replace("dot-", "fill-", 1)
+            shape = f'<circle class="{colour}" cx="12" cy="6" r="4.5"/>'
         words = Html(f'<svg class="key" viewBox="0 0 24 12" aria-hidden="true">{shape}</svg>')
         keys.append(f"<span>{words}{escape(name)}</span>")
     return Html(f'<p class="legend">{"".join(keys)}</p>')

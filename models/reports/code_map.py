@@ -59,7 +59,7 @@ def map_drawing(
 ) -> Html:
     """Return the drawing: a dot an item, coloured where its first code is a theme."""
     x = 8 + picture.places[:, 0] * (WIDTH - 16)
-    y = 8 + picture.places[:, 1] * (HEIGHT - 16)
+    y = 18 + picture.places[:, 1] * (HEIGHT - 26)
     code = first_code[picture.rows]
     others = ~np.isin(code, picture.themes)
     marks = [_dots(x[others], y[others], "var(--truth)", 3.0)]
@@ -70,7 +70,8 @@ def map_drawing(
         labels.append(_label(x[here], y[here], str(place + 1)))
     body = "".join([*marks, *labels])
     return Html(
-        f'<svg viewBox="0 0 {WIDTH:g} {HEIGHT:g}" role="img" aria-label="{escape(about)}">'
+        f'<svg class="alone" viewBox="0 0 {WIDTH:g} {HEIGHT:g}" role="img" '
+        f'aria-label="{escape(about)}">'
         f"{body}</svg>"
     )
 
@@ -107,10 +108,10 @@ def _dots(x: ndarray, y: ndarray, colour: str, width: float) -> str:
 
 
 def _label(x: ndarray, y: ndarray, words: str) -> str:
-    """Return a theme's number, on the item nearest to its middle."""
+    """Return a theme's number, above the item nearest to its middle, which it does not hide."""
     middle = np.hypot(x - np.median(x), y - np.median(y)).argmin()
-    style = "paint-order:stroke;stroke:var(--paper);stroke-width:4px;font-weight:600"
+    style = "paint-order:stroke;stroke:var(--paper);stroke-width:3px;font-weight:600"
     return (
-        f'<text class="strong" x="{x[middle]:.1f}" y="{y[middle] + 4:.1f}" text-anchor="middle" '
+        f'<text class="strong" x="{x[middle]:.1f}" y="{y[middle] - 7:.1f}" text-anchor="middle" '
         f'style="{style}">{escape(words)}</text>'
     )

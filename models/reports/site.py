@@ -36,7 +36,7 @@ def site_pages(site: Site) -> dict[str, str]:
         name: Frame(name, name, shown).around(_PAGES[name](site)) for name in shown if name != INDEX
     }
     for run in site.runs:
-        frame = Frame(run.address, "runs.html", shown, (("Runs", "runs.html"),))
+        frame = Frame(run.address, "runs.html", shown)
         pages[run.address] = frame.around(run_page(site, run))
     pages[INDEX] = Frame(INDEX, INDEX, shown).around(overview_page(site, shown))
     return pages

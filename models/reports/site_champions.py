@@ -17,7 +17,7 @@ from models.reports.site_charts import Track, time_chart
 from models.reports.site_content import Change, Line, Reign, Run, Site
 from models.reports.site_frame import address
 from models.reports.site_wording import (
-    gain_words,
+    gain_cell,
     lasted,
     metric_cells,
     metric_heads,
@@ -28,7 +28,6 @@ from models.reports.wording import METRIC_NAMES
 
 PAGE = "champions.html"
 CHARTED = ("auc", "gauc")
-LONGEST = 120
 _TONES: dict[str, Tone] = {"promote": "good", "rollback": "bad", "stage": "mixed"}
 _WORDS = {
     "register": "registered",
@@ -52,7 +51,7 @@ def champions_page(site: Site) -> str:
 
 def line_figures(line: Line) -> Html:
     """Return the quality of a line's champions over time; nothing where there are no figures."""
-    keys = legend([("in production", "model"), ("registered", "fill-base")])
+    keys = legend([("in production", "model"), ("registered", "dot-base")])
     charts = [
         figure(
             METRIC_NAMES[metric],
@@ -106,7 +105,7 @@ def _lead(line: Line) -> str:
 
 def _body(site: Site, line: Line) -> Html:
     reigns = [_reign(site, line, reign) for reign in reversed(line.reigns())]
-    head = ["Version", "In production", *metric_heads(), "Gain in AUC", "Why"]
+    head = ["Version", "In production", *metric_heads(), "Gain in AUC, 95\u202f% interval", "Why"]
     champions = table(head, reigns) if reigns else text("Nothing was promoted yet.", "note")
     return join(
         line_figures(line),
@@ -120,14 +119,13 @@ def _reign(site: Site, line: Line, reign: Reign) -> list[str | Html]:
     version = line.version(reign.version)
     run = site.run_of(version) if version else None
     gains = run.gains if run and reign.change.action == "promote" else ()
-    gain = next((g for g in gains if g.metric == "auc" and g.difference is not None), None)
     length = lasted((reign.until or site.made_at) - reign.since)
-    until = f"to {when(reign.until)}" if reign.until else "to now"
+    until = f"to {when(reign.until)}, {length}" if reign.until else f"until now, {length}"
     return [
         _version_cell(reign.version, run),
-        link(f"{when(reign.since)} {until}", "", length if reign.until else f"so far {length}"),
+        link(when(reign.since), "", until),
         *metric_cells(version.metrics if version else None),
-        gain_words(gain) if gain else "–",
+        gain_cell(gains, "auc"),
         _why(reign.change),
     ]
 
@@ -139,8 +137,9 @@ def _version_cell(name: str, run: Run | None) -> Html:
 def _why(change: Change) -> Html:
     """Return who changed production and why; a gate's many rules in short."""
     done = mark(_WORDS.get(change.action, change.action), _TONES.get(change.action, "plain"))
-    reason = change.reason if len(change.reason) <= LONGEST else f"{change.reason[:LONGEST]}…"
-    return join(done, Html(" "), link(f"by {change.who}", "", reason))
+    reasons = change.reason.split("; ")
+    rest = f" And {len(reasons) - 1} more, in the history below." if len(reasons) > 1 else ""
+    return join(done, Html(" "), link(f"by {change.who}", "", reasons[0] + rest))
 
 
 def _versions(site: Site, line: Line) -> Html:

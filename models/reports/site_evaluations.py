@@ -6,6 +6,7 @@ from models.reports.page import Headline, Html, Section, render_page
 from models.reports.site_charts import Point, Track, time_chart
 from models.reports.site_content import Run, Site
 from models.reports.site_wording import (
+    gain_cell,
     gain_words,
     metric_cells,
     metric_heads,
@@ -63,7 +64,7 @@ def _body(runs: list[Run]) -> Html:
             run_link(PAGE, run, f"{when(run.at)} · {run.model}"),
             page_links(PAGE, run, "evaluation", "comparison"),
             *metric_cells(run.metrics.get("challenger")),
-            *(_gain(run, metric) for metric in CHARTED),
+            *(gain_cell(run.gains, metric) for metric in CHARTED),
         ]
         for run in judged
     ]
@@ -87,8 +88,3 @@ def _points(judged: list[Run], role: str, metric: str) -> list[Point]:
         for run in oldest_first
         if (value := run.metrics.get(role, {}).get(metric)) is not None
     ]
-
-
-def _gain(run: Run, metric: str) -> str:
-    gain = next((g for g in run.gains if g.metric == metric), None)
-    return "–" if gain is None or gain.difference is None else gain_words(gain)

@@ -34,7 +34,8 @@ HOME_OF = {
 STYLE = """
 .site-bar { --bar: #ffffff; --bar-ink: #1d2129; --bar-soft: #515a66; --bar-line: #e4e1da;
   --bar-here: #1f5fa8; display: flex; flex-wrap: wrap; align-items: baseline; gap: 2px 18px;
-  padding: 10px 32px; background: var(--bar); border-bottom: 1px solid var(--bar-line);
+  padding: 10px max(32px, calc((100% - 1016px) / 2)); background: var(--bar);
+  border-bottom: 1px solid var(--bar-line);
   font: 14.5px/1.5 -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
 @media (prefers-color-scheme: dark) { .site-bar { --bar: #1b1e24; --bar-ink: #e7e5e0;
   --bar-soft: #a5abb5; --bar-line: #2e323a; --bar-here: #7db4f0; } }

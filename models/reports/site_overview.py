@@ -1,6 +1,6 @@
 """The first page of the report site: what is in production, and what happened last."""
 
-from models.reports.blocks import Tile, join, links, mark, table, text, tiles
+from models.reports.blocks import Tile, join, link, links, mark, table, text, tiles
 from models.reports.page import Headline, Html, Section, Tone, render_page
 from models.reports.site_champions import line_figures
 from models.reports.site_content import Line, Run, Site
@@ -36,11 +36,11 @@ def overview_page(site: Site, shown: list[str]) -> str:
         Section("Everything", links(parts)),
     ]
     return render_page(
-        "intentflow",
+        "How things stand",
         sections,
         verdict=_headline(site),
         facts={"Made": f"{when(site.made_at)} UTC", "Runs": len(site.runs)},
-        kicker="Report site",
+        kicker="intentflow · all reports",
     )
 
 
@@ -52,7 +52,7 @@ def _headline(site: Site) -> Headline:
     words = f"{len(serving)} model{'s' * (len(serving) != 1)} in production"
     trouble = _trouble(site, newest)
     if trouble:
-        return Headline(f"{words}; look at: {trouble[0]}", tuple(trouble[1:]), "mixed")
+        return Headline(f"{words}. {trouble[0]}", tuple(trouble[1:]), "mixed")
     tone: Tone = "good" if serving else "plain"
     return Headline(f"{words}, and nothing that calls for you.", (), tone)
 
@@ -112,6 +112,6 @@ def _row(site: Site, line: Line) -> list[Html | str]:
         return [line.name, mark("nothing in production", "mixed"), "–", "–", drift]
     version = line.version(line.production)
     run = site.run_of(version) if version else None
-    since = f"{when(reigns[-1].since)}, {lasted(site.made_at - reigns[-1].since)}"
+    since = link(when(reigns[-1].since), "", lasted(site.made_at - reigns[-1].since))
     made = run_link(INDEX, run, run.model) if run else Html("–")
     return [line.name, line.production, since, made, drift]

@@ -21,6 +21,7 @@ from models.reports.site_wording import (
 from models.reports.wording import METRIC_NAMES
 
 PAGE = "runs.html"
+SHORT = metric_heads()[:2]  # the others stand on the page of the evaluations
 
 
 def runs_page(site: Site) -> str:
@@ -55,13 +56,13 @@ def runs_table(page: str, site: Site, runs: Sequence[Run]) -> Html:
             run_link(page, run, f"{when(run.at)} · {run.line}" + " · cached" * run.cached),
             release_mark(site, run),
             link(run.model, "", "" if run.news else "made by an earlier run"),
-            *metric_cells(run.metrics.get("challenger")),
+            *metric_cells(run.metrics.get("challenger"))[: len(SHORT)],
             _checks(run),
             drift_mark(run),
         ]
         for run in runs
     ]
-    head = ["Run", "Released", "Model", *metric_heads(), "Validation", "Drift"]
+    head = ["Run", "Released", "Model", *SHORT, "Validation", "Drift"]
     return table(head, rows)
 
 

@@ -8,7 +8,7 @@ from models.reports.page import Html, Tone
 from models.reports.site_content import Document, Line, Metrics, Run, Site, Stage
 from models.reports.site_frame import address
 from models.reports.verdicts import MetricDifference
-from models.reports.wording import METRIC_NAMES
+from models.reports.wording import METRIC_NAMES, interval_words
 
 METRICS = ("auc", "gauc", "log_loss", "ece")
 STAGES: dict[Stage, tuple[str, Tone]] = {
@@ -44,10 +44,12 @@ def names(words: Sequence[str], most: int = 4) -> str:
 def stage(line: Line | None, version: str) -> tuple[str, Tone]:
     """Return where a version stands in its line, in words and a tone."""
     known = line.version(version) if line else None
-    if known is None:
+    if line is None or known is None:
         return "not registered", "plain"
     if known.stage == "candidate" and not known.approved:
         return "turned down by the gate", "mixed"
+    if known.stage == "archived" and all(reign.version != version for reign in line.reigns()):
+        return "was in staging", "plain"
     return STAGES[known.stage]
 
 
@@ -65,11 +67,18 @@ def drift_mark(run: Run) -> Html:
 
 
 def gain_words(gain: MetricDifference) -> str:
-    """Return a difference with its interval."""
-    words = signed(gain.difference)
-    if gain.low is None or gain.high is None:
-        return words
-    return f"{words} ({signed(gain.low)} to {signed(gain.high)})"
+    """Return a difference with its interval, in a line."""
+    interval = interval_words(gain.low, gain.high, sign=True)
+    return signed(gain.difference) + (f", {interval}" if interval else "")
+
+
+def gain_cell(gains: Sequence[MetricDifference], metric: str) -> Html:
+    """Return the difference in a metric with its interval below, a dash where there is none."""
+    gain = next((g for g in gains if g.metric == metric and g.difference is not None), None)
+    if gain is None:
+        return Html("–")
+    between = "" if gain.low is None else f"{signed(gain.low)} to {signed(gain.high)}"
+    return link(signed(gain.difference), "", between)
 
 
 def metric_cells(metrics: Metrics | None) -> list[str]:

@@ -84,6 +84,7 @@ class SiteFolder:
         """Give a file of the state folder a second name in the site."""
         link(source, self._path(place))
         entry = self.entries[place] = Entry(mark=stamp(source), size=source.stat().st_size)
+        self.kept += self._before.get(place) == entry
         return entry
 
     def finish(self) -> None:

@@ -14,7 +14,8 @@ from models.assessment.drift_verdict import DriftVerdict, read_drift_verdict
 from models.errors import ProjectError
 from models.reports.site_content import Change, Document, Firing, Line, Run, Site, Stage, Version
 from models.reports.verdicts import Comparison, MetricDifference
-from steps.adapters.release_log import Pointer, Release, read_history, read_pointer, read_releases
+from steps.adapters.release_log import Release, read_history, read_pointer, read_releases
+from steps.adapters.release_stages import stages
 from steps.adapters.runs import RunReport
 from steps.adapters.schedule_history import read_schedule_history
 from steps.adapters.workspace import state_folder
@@ -159,7 +160,7 @@ def _lines(unreadable: dict[str, str]) -> list[Line]:
 
 
 def _line(folder: Path) -> Line:
-    pointer, events = read_pointer(folder), read_history(folder)
+    pointer, events, stage = read_pointer(folder), read_history(folder), stages(folder)
     changes = tuple(
         Change(
             at=event.at,
@@ -175,16 +176,10 @@ def _line(folder: Path) -> Line:
         name=folder.name,
         production=pointer.versions[-1] if pointer else None,
         versions=tuple(
-            _version(release, _stage(release.version, pointer)) for release in read_releases(folder)
+            _version(release, stage[release.version]) for release in read_releases(folder)
         ),
         changes=changes,
     )
-
-
-def _stage(version: str, pointer: Pointer | None) -> Stage:
-    if pointer is None or version not in pointer.versions:
-        return "candidate"
-    return "production" if version == pointer.versions[-1] else "archived"
 
 
 def _version(release: Release, stage: Stage) -> Version:
