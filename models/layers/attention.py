@@ -14,11 +14,14 @@ from torch import Tensor, nn
 
 from models.layers.attention_blocks import make_plan
 from models.layers.fused_attention import FusedTargetAttention, UnitWeights
+from models.layers.lookup import take_rows
+from models.native import head_attention as native_heads
 from models.native import target_attention as native
+from models.native.head_attention import Heads, Spans
 
 Normalisation = Literal["none", "sigmoid", "softmax"]
 
-_BLOCK_FLOATS = {"cpu": 320_000}  # a core's second-level cache
+_BLOCK_FLOATS = {"cpu": 3_200_000}  # a thread: in the shared cache, and worth waking threads for
 _MANY_FLOATS = 64_000_000
 
 
@@ -152,12 +155,58 @@ class MultiHeadTargetAttention(nn.Module):
         mask: Bool[Tensor, "#B L"],
     ) -> Float[Tensor, "B E"]:
         """Return the attended sequence; zeros where no position is real."""
-        queries = self.query(query).unflatten(-1, (self.heads, self.head_dim))  # B H d
-        folded = torch.einsum("bhe,hed->bhd", queries, self.key) / math.sqrt(self.head_dim)
+        folded = self._folded(query, self.key) / math.sqrt(self.head_dim)
         scores = torch.matmul(folded, keys.transpose(1, 2))  # B H L
         pooled = torch.matmul(masked_softmax(scores, mask[:, None]), keys)  # B H D
-        heads = torch.einsum("bhd,hed->bhe", pooled, self.value)
-        return self.output(heads.flatten(1))
+        return self._unfolded(pooled, self.value)
+
+    def jagged(
+        self,
+        query: Float[Tensor, "B Q"],
+        table: Float[Tensor, "N D"],
+        offsets: Int[Tensor, " H1"],
+        index: Int[Tensor, " E"],
+        before: Float[Tensor, "D P"] | None = None,
+    ) -> Float[Tensor, "B E2"]:
+        """Return the same for sequences without padding, given as rows of a table.
+
+        Args:
+            query: One row an impression; many rows may ask one sequence.
+            table: The table.
+            offsets: Where each sequence starts in ``index``, and the end of the last one.
+            index: Row of the table at each position.
+            before: A linear map of the table's rows to the width of the sequence, where they do
+                not have it: it is folded into the keys' and values' projections.
+        """
+        width = table.shape[1]
+        if not native_heads.takes(table, query, widths=(width,)):
+            mapped = table if before is None else table @ before.t()
+            return self(query, *padded(mapped, offsets, index))
+        key, value = self.key, self.value
+        if before is not None:
+            key, value = key @ before, value @ before
+        folded = self._folded(query, key).flatten(1)
+        queries = _query_offsets(len(query), offsets)
+        heads = Heads(self.heads, shared=True, scale=self.head_dim**-0.5)
+        spans = Spans(queries, offsets, key_index=index)
+        pooled = native_heads.head_attention(folded, table, table, spans, heads)
+        return self._unfolded(pooled.unflatten(1, (self.heads, width)), value)
+
+    def _folded(
+        self, query: Float[Tensor, "B Q"], key: Float[Tensor, "H d D"]
+    ) -> Float[Tensor, "B H D"]:
+        """Return W^Kᵀ W^Q u of every head: both maps are one matrix, made once a batch."""
+        asked = self.query.weight.view(self.heads, self.head_dim, -1)  # H d Q
+        both = torch.matmul(key.transpose(1, 2), asked).flatten(0, 1)  # HD Q
+        return F.linear(query, both).unflatten(1, (self.heads, -1))
+
+    def _unfolded(
+        self, pooled: Float[Tensor, "B H D"], value: Float[Tensor, "H d D"]
+    ) -> Float[Tensor, "B E2"]:
+        """Return W^O W^V of what was pooled, both maps as one matrix too."""
+        last = self.output.weight.view(-1, self.heads, self.head_dim).transpose(0, 1)  # H E d
+        both = torch.matmul(last, value).transpose(0, 1).flatten(1)  # E HD
+        return F.linear(pooled.flatten(1), both)
 
 
 class MultiHeadSelfAttention(nn.Module):
@@ -184,6 +233,42 @@ class MultiHeadSelfAttention(nn.Module):
         scores = torch.matmul(query, key.transpose(-1, -2)) / math.sqrt(self.head_dim)
         attended = torch.matmul(masked_softmax(scores, mask[:, None, None]), value)
         return self.output(attended.transpose(1, 2).flatten(2))
+
+    def jagged(
+        self, table: Float[Tensor, "N D"], offsets: Int[Tensor, " H1"], index: Int[Tensor, " E"]
+    ) -> Float[Tensor, "E I"]:
+        """Return what every position attends to, head beside head, before the output's map.
+
+        Sequences come without padding, as rows of a table; queries, keys and values are projected
+        once a row of the table. On what has no native kernel, see `takes`, use `forward`.
+        """
+        query, key, value = self.project(table).chunk(3, dim=-1)
+        heads = Heads(self.heads, shared=False, scale=self.head_dim**-0.5)
+        spans = Spans(offsets, offsets, index, index)
+        return native_heads.head_attention(query, key, value, spans, heads)
+
+    def takes(self, table: Float[Tensor, "N D"]) -> bool:
+        """Return whether `jagged` has a kernel for this table."""
+        return native_heads.takes(table, self.project.weight, widths=(self.head_dim,))
+
+
+def padded(
+    table: Float[Tensor, "N D"], offsets: Int[Tensor, " H1"], index: Int[Tensor, " E"]
+) -> tuple[Float[Tensor, "R L D"], Bool[Tensor, "R L"]]:
+    """Return sequences that are rows of a table in padded form, and which positions are real."""
+    lengths = offsets.diff()
+    longest = int(lengths.max()) if lengths.numel() else 0
+    mask = torch.arange(longest, device=table.device) < lengths[:, None]
+    rows = torch.zeros(mask.shape, dtype=torch.long, device=table.device)
+    rows[mask] = index.long()
+    return take_rows(table, rows), mask
+
+
+def _query_offsets(queries: int, offsets: Int[Tensor, " H1"]) -> Int[Tensor, " H1"]:
+    """Return the offsets of one query a sequence, or of all queries on the only one."""
+    if len(offsets) == 2:
+        return torch.tensor([0, queries])
+    return torch.arange(queries + 1)
 
 
 def _projection(heads: int, head_dim: int, dim: int) -> Tensor:

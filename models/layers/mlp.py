@@ -8,8 +8,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-_CACHED_FLOATS = 320_000
-"""What the activations of a block of rows may hold to stay in a core's second-level cache."""
+_CACHED_FLOATS = 1_280_000
+"""What a thread's share of a block's activations holds: in cache, and worth waking threads for."""
 
 
 class MLP(nn.Sequential):
@@ -84,17 +84,25 @@ class _BlockedMLP(torch.autograd.Function):
         of_weights = [torch.zeros_like(weight) for weight in weights]
         of_biases = [weight.new_zeros(weight.shape[0]) for weight in weights]
         of_rows = torch.empty_like(values[0])
-        for block in _blocks(values[0], weights):
+        blocks = _blocks(values[0], weights)
+        rooms = [of_rows.new_empty(blocks[0].stop, one.shape[1]) for one in weights[1:]]
+        ones = of_rows.new_ones(blocks[0].stop)
+        for block in blocks:
             gradient = gradients[0][block]
             for layer in reversed(range(count)):
                 if layer + 1 < count or not ctx.ends_linear:
-                    gradient = torch.ops.aten.threshold_backward(
-                        gradient, values[layer + 1][block], 0
+                    room = (
+                        rooms[layer][: len(gradient)]
+                        if layer + 1 < count
+                        else torch.empty_like(gradient)
+                    )
+                    gradient = torch.ops.aten.threshold_backward.grad_input(
+                        gradient, values[layer + 1][block], 0, grad_input=room
                     )
                 of_weights[layer].addmm_(gradient.t(), values[layer][block])
-                of_biases[layer] += gradient.sum(0)
-                gradient = gradient @ weights[layer]
-            of_rows[block] = gradient
+                of_biases[layer].addmv_(gradient.t(), ones[: len(gradient)])
+                room = rooms[layer - 1][: len(gradient)] if layer else of_rows[block]
+                gradient = torch.mm(gradient, weights[layer], out=room)
         both = (one for pair in zip(of_weights, of_biases, strict=True) for one in pair)
         return of_rows, None, *both
 
