@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float, Int
-from pydantic import PositiveInt
+from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from models.data.batch import Batch
@@ -20,9 +20,11 @@ class ModelConfig(Settings):
 
     Attributes:
         embedding_dim: Width of one id or field embedding.
+        embedding_scale: Standard deviation of the initial weights of id and field tables.
     """
 
     embedding_dim: PositiveInt = 16
+    embedding_scale: PositiveFloat = 0.01
 
 
 @dataclass(slots=True)

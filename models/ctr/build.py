@@ -6,6 +6,7 @@ from models.ctr.base import CTRModel
 from models.ctr.config import CTRConfig
 from models.ctr.registry import MODELS
 from models.data.catalogue import Catalogue
+from models.layers.embedding import INITIAL_SCALE, IdEmbedding
 from models.settings import parse_settings
 
 
@@ -20,4 +21,9 @@ def build_model(config: CTRConfig, catalogue: Catalogue, seed: int) -> CTRModel:
     settings = parse_settings(kind.config_type, config.settings, f"settings of {config.model!r}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return kind(settings, catalogue)
+        model = kind(settings, catalogue)
+    with torch.no_grad():
+        for table in model.modules():
+            if isinstance(table, IdEmbedding):
+                table.weight *= settings.embedding_scale / INITIAL_SCALE
+    return model

@@ -4,7 +4,7 @@ Differs: ReLU for Dice, and the trigger item is one more input; see docs/models/
 """
 
 from jaxtyping import Int
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor
 
 from models.ctr.base import CTRModel, ModelConfig, Output
@@ -26,6 +26,7 @@ class DINConfig(ModelConfig):
             ranks better here: see docs/models/din.md.
         use_trigger: Whether the trigger item is an input.
         dropout: Share of the head's hidden units dropped in training.
+        embedding_scale: Of nearly nothing, an item that was never seen says nothing.
     """
 
     head: tuple[PositiveInt, ...] = (512, 256, 128)
@@ -33,6 +34,7 @@ class DINConfig(ModelConfig):
     normalisation: Normalisation = "softmax"
     use_trigger: bool = True
     dropout: float = Field(0.0, ge=0.0, lt=1.0)
+    embedding_scale: PositiveFloat = 1e-4
 
 
 class DIN(CTRModel):

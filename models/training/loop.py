@@ -20,6 +20,7 @@ from models.training.early_stopping import EarlyStopping
 from models.training.losses import StepLosses
 from models.training.optimizers import clip_gradients, freeze_outside, make_optimizer
 from models.training.ordering import bucketed, epoch_order
+from models.training.row_updates import follow
 from models.training.schedule import LearningRate
 from models.training.scoring import Examples
 from models.training.stages import (
@@ -97,7 +98,8 @@ class TrainingLoop:
         )
         self.progress.stopping = stopping
         while self.progress.epoch < epochs and not stopping.finished:
-            loss = self._run_epoch(stage, rows, optimizer, rate)
+            with follow(self.model, optimizer):
+                loss = self._run_epoch(stage, rows, optimizer, rate)
             self._finish_epoch(stage, loss, valid_rows, stopping)
             if self.clock.due(None):
                 self._save(optimizer)

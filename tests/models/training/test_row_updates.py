@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from models.layers.embedding import IdEmbedding
 from models.training.optimizers import clip_gradients
-from models.training.row_updates import RowAdagrad, RowAdamW, summed_rows
+from models.training.row_updates import RowAdagrad, RowAdamW, follow, summed_rows
 
 SIZE = 6
 ADAM = {"lr": 0.01, "weight_decay": 0.1}
@@ -70,6 +70,42 @@ def test_rows_that_are_not_looked_up_keep_their_bits(name: str, codes: list[int]
     for key, value in moments.items():
         if value.ndim:
             assert torch.equal(optimizer.state[table.weight][key][untouched], value[untouched])
+
+
+@pytest.mark.parametrize("share", [0.01, 0.3])
+def test_rows_that_are_seldom_looked_up_go_as_with_a_dense_adam(share: float) -> None:
+    ours, theirs = drawn_table(), nn.Embedding(SIZE, 3).double()
+    theirs.load_state_dict(ours.state_dict())
+    sparse, dense = RowAdamW(ours.parameters(), lr=0.01, weight_decay=0.0), torch.optim.AdamW(
+        theirs.parameters(), lr=0.01, weight_decay=0.0
+    )  # fmt: skip
+    torch.manual_seed(1)
+    for _ in range(3):
+        with follow(ours, sparse):
+            for _ in range(150):
+                codes = [1, *(1 + (torch.rand(SIZE - 1) < share).nonzero().squeeze(-1)).tolist()]
+                for table, optimizer in ((ours, sparse), (theirs, dense)):
+                    look_up(table, codes)
+                    optimizer.step()
+        torch.testing.assert_close(ours.weight[1:], theirs.weight[1:], rtol=1e-5, atol=1e-7)
+    assert not ours._forward_pre_hooks
+
+
+def test_a_row_has_made_up_for_what_it_missed_when_it_is_looked_up() -> None:
+    table, dense = drawn_table(), nn.Embedding(SIZE, 3).double()
+    dense.load_state_dict(table.state_dict())
+    optimizers = [RowAdamW(table.parameters()), torch.optim.AdamW(dense.parameters())]
+    for group in (*optimizers[0].param_groups, *optimizers[1].param_groups):
+        group["weight_decay"] = 0.0
+    with follow(table, optimizers[0]):
+        for codes in ([1, 2, 3], [1], [1], [1]):
+            for one, optimizer in zip((table, dense), optimizers, strict=True):
+                look_up(one, codes)
+                optimizer.step()
+        assert not torch.allclose(table.weight[2], dense.weight[2], rtol=1e-6)
+        seen = table(torch.tensor([2, 2]))
+        torch.testing.assert_close(seen[0], dense.weight[2], rtol=1e-6, atol=0)
+        assert not torch.allclose(table.weight[3], dense.weight[3], rtol=1e-6)
 
 
 @settings(max_examples=30)
