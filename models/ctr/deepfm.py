@@ -66,10 +66,10 @@ class DeepFM(CTRModel):
 
     def __init__(self, config: DeepFMConfig, catalogue: Catalogue) -> None:
         super().__init__(config, catalogue)
-        self.embedding_dim = config.embedding_dim
-        self.linear = _Fields(config, catalogue, 1)
-        self.fields = _Fields(config, catalogue, config.embedding_dim)
-        self.deep = MLP(self.fields.width, config.head, output=1, dropout=config.dropout)
+        # A field's weight w and its vector v are one row of one table: looked up, and learnt, once.
+        self.fields = _Fields(config, catalogue, 1 + config.embedding_dim)
+        width = self.fields.width // (1 + config.embedding_dim) * config.embedding_dim
+        self.deep = MLP(width, config.head, output=1, dropout=config.dropout)
 
     def predict(self, batch: Batch, *, true_intent: bool = False) -> Output:
         """Return the click logits; DeepFM models no intent and ignores ``true_intent``."""
@@ -80,7 +80,8 @@ class DeepFM(CTRModel):
         return self._score(request, candidates)
 
     def _score(self, batch: Batch, targets: Int[Tensor, " T"]) -> Output:
-        fields = self.fields(batch, targets)  # T D
-        first = self.linear(batch, targets).sum(-1)  # ⟨w, x⟩ of Eq. 2
-        second = pairwise_products(fields.unflatten(-1, (-1, self.embedding_dim)))
-        return Output(first + second + self.deep(fields).squeeze(-1))  # Eq. 1
+        sizes = (1, self.config.embedding_dim)
+        rows = self.fields(batch, targets).unflatten(-1, (-1, sum(sizes)))
+        weights, fields = rows.split(sizes, dim=-1)  # T F 1, T F D
+        first, second = weights.sum((1, 2)), pairwise_products(fields)  # Eq. 2
+        return Output(first + second + self.deep(fields.flatten(1)).squeeze(-1))  # Eq. 1

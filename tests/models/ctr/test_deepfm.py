@@ -15,7 +15,8 @@ def small(dataset: Dataset, **settings: object) -> DeepFM:
 def test_the_logit_is_equations_one_and_two_in_plain_loops(dataset: Dataset) -> None:
     model = small(dataset).double()
     batch = dataset.store.gather(dataset.store.rows("test")[:10])
-    fields, weights = model.fields(batch, batch.target_item), model.linear(batch, batch.target_item)
+    rows = model.fields(batch, batch.target_item).unflatten(-1, (-1, 5))  # w and v side by side
+    weights, fields = rows[..., 0], rows[..., 1:].flatten(1)
     deep = model.deep(fields).squeeze(-1).tolist()
     for row, logit in enumerate(model(batch).tolist()):
         vectors = fields[row].view(-1, 4).tolist()
