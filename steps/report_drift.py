@@ -8,9 +8,11 @@ from models.artifacts import ArtifactRef
 from models.assessment.windows import drift_windows
 from models.settings import parse_settings
 from steps.adapters import caching
+from steps.adapters.drift_embeddings import embeddings_of_windows, hashes_of
 from steps.adapters.evidently import DriftConfig
 from steps.adapters.evidently import report_drift as report
 from steps.adapters.materializers import ArtifactRefMaterializer
+from steps.adapters.releases import champion_folder
 from steps.adapters.workspace import local, produce, state_folder
 
 
@@ -28,7 +30,7 @@ def report_drift(
     settings: dict[str, Any],
     line: str,
 ) -> Annotated[ArtifactRef, "drift"]:
-    """Return which features, labels, intents, codes and scores moved since the reference."""
+    """Return which features, labels, intents, codes, embeddings and scores moved, and how far."""
     config = parse_settings(DriftConfig, settings, "drift")
     parents = {
         "model": model,
@@ -39,8 +41,10 @@ def report_drift(
     }
     days = dataset["current_window_days"]
 
+    folders = {role: local(ref) for role, ref in parents.items()}
+    folders |= embeddings_of_windows(folders, champion_folder(line))
+
     def write(folder: Any) -> Any:
-        folders = {role: local(ref) for role, ref in parents.items()}
         reference, current = drift_windows(folders, current_days=days, max_rows=config.sample_rows)
         workspace = state_folder() / "evidently"
         return report(reference, current, config, folder, workspace, line)
@@ -48,7 +52,7 @@ def report_drift(
     return produce(
         "drift",
         write,
-        config={"drift": settings, "current_window_days": days},
+        config={"drift": settings, "current_window_days": days, **hashes_of(folders)},
         parents=parents,
         library=caching.drift_code(),
     )

@@ -7,9 +7,11 @@ import numpy as np
 import polars as pl
 from jaxtyping import Int
 
+from models.assessment.drift_window import CLICKED_LEVEL, Window
 from models.assessment.predictions import Evidence, score_folder
 from models.data.tables import Tables, read_tables
 from models.data.vocabulary import FIRST, MISSING, FieldVocabulary
+from models.encoders.embeddings import ItemEmbeddings, load_embeddings
 from models.errors import SplitError
 
 DAY_S = 86_400
@@ -17,14 +19,16 @@ DAY_S = 86_400
 
 def drift_windows(
     folders: Mapping[str, Path], *, current_days: float | None, max_rows: int, seed: int = 0
-) -> tuple[pl.DataFrame, pl.DataFrame]:
+) -> tuple[Window, Window]:
     """Return the reference and the current window.
 
     The model has seen the train rows, so its scores there are no reference: the reference is the
     validation rows, the current window the test rows, or the newest ``current_days`` of both.
 
     Args:
-        folders: The artifacts ``model``, ``examples``, ``intents``, ``semantic_ids``, ``tables``.
+        folders: The artifacts ``model``, ``examples``, ``intents``, ``semantic_ids``, ``tables``,
+            and where they are known ``embeddings``, those of the current window, and
+            ``embeddings_before``, those that production stands on.
         current_days: Length of the current window in days; ``None`` takes the test split.
         max_rows: Each window is sampled down to this many rows.
         seed: Seeds the sample.
@@ -37,12 +41,32 @@ def drift_windows(
     generator = np.random.default_rng(seed)
     tables = read_tables(folders["tables"])
     codes = pl.read_parquet(folders["semantic_ids"] / "semantic_ids.parquet")
+    names = _names(tables)
     frames = []
     for rows in (reference, current):
         if len(rows) > max_rows:
             rows = np.sort(generator.choice(rows, max_rows, replace=False))
         frames.append(_frame(evidence, rows, folders["model"], tables, codes))
-    return frames[0], frames[1]
+    before, now = _embeddings(folders)
+    return Window(frames[0], before, names), Window(frames[1], now, names)
+
+
+def _embeddings(
+    folders: Mapping[str, Path],
+) -> tuple[ItemEmbeddings | None, ItemEmbeddings | None]:
+    """Return the embeddings of both windows: the same object where one encoder made both."""
+    if "embeddings" not in folders:
+        return None, None
+    now = load_embeddings(folders["embeddings"])
+    before = folders.get("embeddings_before", folders["embeddings"])
+    return (now if before == folders["embeddings"] else load_embeddings(before)), now
+
+
+def _names(tables: Tables) -> pl.DataFrame | None:
+    """Return what people call the items: their first text column."""
+    if not tables.spec.item_text:
+        return None
+    return tables.items.select("item_id", name=pl.col(tables.spec.item_text[0]))
 
 
 def _rows(
@@ -73,6 +97,7 @@ def _frame(
     codes: pl.DataFrame,
 ) -> pl.DataFrame:
     store, spec = evidence.store, tables.spec
+    level = evidence.intents.level[rows]
     frame = pl.DataFrame(
         {
             "item_id": store.item_ids.gather(store.target_item[rows]),
@@ -81,7 +106,8 @@ def _frame(
             "has_trigger": store.trigger_item[rows] > 0,
             "hour": (store.time[rows] // 3600) % 24,
             "label": store.label[rows],
-            "intent_level": evidence.intents.level[rows],
+            "intent_level": level,
+            CLICKED_LEVEL: pl.Series(level).set(pl.Series(store.label[rows] < 1), None),
             "score": score_folder(model, evidence, rows)[1].probability,
         }
     )
@@ -98,7 +124,6 @@ def _frame(
         .join(items, on="item_id", how="left", maintain_order="left")
         .join(users, on="user_id", how="left", maintain_order="left")
         .join(sids, on="item_id", how="left", maintain_order="left")
-        .drop("item_id")
     )
 
 

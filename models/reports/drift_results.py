@@ -1,5 +1,6 @@
 """What a drift report found: the verdict that programs read and the details that its page shows."""
 
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 from models.reports.verdicts import DriftColumn, Verdict
@@ -62,3 +63,44 @@ def relative(column: DriftColumn) -> float:
     if column.threshold <= 0:
         return float(column.drifted)
     return column.statistic / column.threshold
+
+
+@dataclass(frozen=True, slots=True)
+class ShareChange:
+    """A value or bin of a column, and its share of either window."""
+
+    name: str
+    reference: float
+    current: float
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """Concrete rows, values or items behind a change.
+
+    Attributes:
+        title: What they are.
+        head: Names of the columns.
+        rows: One line each.
+    """
+
+    title: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One column as the page tells of it.
+
+    Attributes:
+        column: Its verdict.
+        sentence: The verdict in plain words.
+        shares: Its bins that changed most, in their order; empty where there are no bins.
+        examples: What is behind it; empty where it has not drifted.
+    """
+
+    column: DriftColumn
+    sentence: str
+    shares: tuple[ShareChange, ...] = ()
+    examples: tuple[Examples, ...] = ()

@@ -1,70 +1,63 @@
-"""Report the drift of a current window against a reference window with Evidently."""
+"""Report the drift of a current window against a reference window: a page, Evidently, a verdict."""
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import polars as pl
 
 from models.artifacts import Scalar
-from models.errors import SchemaError
+from models.assessment.drift_detection import Detection, detect
+from models.assessment.drift_verdict import VERDICT_FILE
+from models.assessment.drift_window import Window
 from models.files import write_text
 from models.reports.drift_page import write_drift_page
-from models.reports.verdicts import DriftColumn, DriftVerdict
-from steps.adapters.evidently_columns import Comparison, compare_columns
-from steps.adapters.evidently_noise import noise_threshold
+from models.reports.drift_results import DriftVerdict
 from steps.adapters.evidently_report import make_report
 from steps.adapters.evidently_settings import DriftConfig
+from steps.adapters.notify import Notification, notify_all
 
 __all__ = ["DriftConfig", "drift_ui", "report_drift"]
 
-VERDICT, PAGE, REPORT = "verdict.json", "summary.html", "drift.html"
-METHOD = "Jensen–Shannon distance"
+PAGE, REPORT, THRESHOLDS = "summary.html", "drift.html", "thresholds.json"
 
 
 def report_drift(
-    reference: pl.DataFrame,
-    current: pl.DataFrame,
+    reference: Window,
+    current: Window,
     config: DriftConfig,
     folder: Path,
     workspace: Path,
     run_name: str,
 ) -> dict[str, Scalar]:
-    """Return the verdict in short; write drift.html, summary.html and verdict.json.
+    """Return the verdict in short; write summary.html, drift.html, verdict.json, thresholds.json.
 
     Args:
-        reference: The older window: features, ``label``, ``intent_level``, ``sid_0``…, ``score``.
+        reference: The older window.
         current: The newer window, same columns.
-        config: Thresholds and sizes.
+        config: Thresholds, sizes, and who is told.
         folder: Where the files go.
-        workspace: The Evidently workspace that receives a snapshot; made when absent.
+        workspace: The Evidently workspace that receives a snapshot; made when absent. Thresholds
+            are kept beside it, for the next run with the same reference.
         run_name: The snapshot's name.
 
     Raises:
         SchemaError: the windows have different columns.
     """
-    _check_same_columns(reference, current)
     folder.mkdir(parents=True, exist_ok=True)
-    rows = {"reference_rows": reference.height, "current_rows": current.height}
-    if min(rows.values()) < config.min_rows:
-        reason = f"Not enough rows to compare: {config.min_rows} are needed in each window."
-        verdict = DriftVerdict.model_validate({"drifted": False, "reasons": (reason,), **rows})
+    found = detect(reference, current, config, workspace.parent / "drift_thresholds")
+    verdict = found.verdict
+    facts = _facts(found, config, run_name)
+    write_drift_page(folder, verdict, found.changes, facts=facts, name=PAGE)
+    if found.thresholds is None:
         write_drift_page(folder, verdict, name=REPORT)
     else:
-        found = _compare(reference, current, config, folder, (workspace, run_name))
-        verdict = DriftVerdict.model_validate({**found, **rows})
-    write_drift_page(folder, verdict, facts={"run": run_name, "seed": config.seed}, name=PAGE)
-    write_text(folder / VERDICT, verdict.model_dump_json(indent=2) + "\n")
-    drifted = [column.name for column in verdict.columns if column.drifted]
-    return {
-        "drifted": verdict.drifted,
-        "columns": len(verdict.columns),
-        "drifted_columns": len(drifted),
-        "names": ", ".join(drifted),
-        **rows,
-    }
+        windows = (
+            reference.sample(config.report_rows, config.seed),
+            current.sample(config.report_rows, config.seed),
+        )
+        make_report(found.compared, windows, config, folder / REPORT, (workspace, run_name))
+        write_text(folder / THRESHOLDS, found.thresholds.model_dump_json(indent=2) + "\n")
+    write_text(folder / VERDICT_FILE, verdict.model_dump_json(indent=2) + "\n")
+    _tell(verdict, config, run_name)
+    return _short(verdict)
 
 
 def drift_ui(workspace: Path, port: int = 8000) -> list[str]:
@@ -81,117 +74,43 @@ def drift_ui(workspace: Path, port: int = 8000) -> list[str]:
     return ["env", "DO_NOT_TRACK=1", evidently, "ui", *options]
 
 
-def _check_same_columns(reference: pl.DataFrame, current: pl.DataFrame) -> None:
-    different = sorted(set(reference.columns) ^ set(current.columns))
-    if different:
-        raise SchemaError(
-            f"The two windows differ in their columns: {', '.join(different)}.",
-            where="the windows of the drift report",
-            allowed="the same columns in both",
-            do="Build both windows by the same code and from the same data set.",
-        )
-
-
-def _compare(
-    reference: pl.DataFrame,
-    current: pl.DataFrame,
-    config: DriftConfig,
-    folder: Path,
-    destination: tuple[Path, str],
-) -> dict[str, Any]:
-    """Return the columns and reasons of the verdict, after Evidently's report was written."""
-    comparisons = compare_columns(
-        _sample(reference, config),
-        _sample(current, config),
-        config,
-    )
-    thresholds = _thresholds(comparisons, config)
-    found = make_report(comparisons, thresholds, config, folder / REPORT, destination)
-    columns = [
-        _column(comparison, thresholds[comparison.name], *found[comparison.name])
-        for comparison in comparisons
-    ]
-    columns.sort(key=lambda column: -(column.statistic or 0.0) / max(column.threshold, 1e-9))
-    reasons = [_reason(column) for column in columns if column.drifted]
+def _short(verdict: DriftVerdict) -> dict[str, Scalar]:
+    drifted = [column.name for column in verdict.columns if column.drifted]
     return {
-        "drifted": bool(reasons),
-        "columns": tuple(column.model_dump() for column in columns),
-        "reasons": tuple(reasons),
+        "drifted": verdict.drifted,
+        "columns": len(verdict.columns),
+        "drifted_columns": len(drifted),
+        "names": ", ".join(drifted),
+        "reference_rows": verdict.reference_rows,
+        "current_rows": verdict.current_rows,
     }
 
 
-def _sample(frame: pl.DataFrame, config: DriftConfig) -> pl.DataFrame:
-    if frame.height <= config.sample_rows:
-        return frame
-    return frame.sample(config.sample_rows, seed=config.seed)
-
-
-def _thresholds(comparisons: Sequence[Comparison], config: DriftConfig) -> dict[str, float]:
-    """Return each column's threshold: its noise, or the smallest effect worth an alarm if larger.
-
-    The false alarms a run may give are divided among its columns (Bonferroni).
-    """
-    share = config.false_alarms / max(len(comparisons), 1)
-    generator = np.random.default_rng(config.seed)
-    thresholds = {}
-    for comparison in comparisons:
-        noise = noise_threshold(
-            comparison, false_alarm=share, resamples=config.resamples, generator=generator
+def _facts(found: Detection, config: DriftConfig, run_name: str) -> dict[str, object]:
+    facts: dict[str, object] = {"Run": run_name, "Seed": config.seed}
+    if found.thresholds is not None:
+        kept = (
+            "those of an earlier run" if found.verdict.thresholds_reused else "learnt in this run"
         )
-        effect = config.effect(comparison.name, comparison.group)
-        thresholds[comparison.name] = max(noise, effect)
-    return thresholds
+        facts |= {
+            "Thresholds": f"{kept}, {found.thresholds.resamples} A/A pairs",
+            "False alarms allowed": f"{100 * config.false_alarms:g} % of runs, over all columns",
+            "Reference": found.thresholds.reference_hash[:12],
+        }
+    return facts
 
 
-def _column(
-    comparison: Comparison, threshold: float, statistic: float, drifted: bool
-) -> DriftColumn:
-    words = _numbers(comparison) if comparison.numeric else _categories(comparison)
-    return DriftColumn(
-        name=comparison.name,
-        group=comparison.group,
-        method=METHOD,
-        statistic=statistic,
-        threshold=threshold,
-        drifted=drifted,
-        reference=words[0],
-        current=words[1],
+def _tell(verdict: DriftVerdict, config: DriftConfig, run_name: str) -> None:
+    notify_all(
+        Notification(
+            event="drifted" if verdict.drifted else "not_drifted",
+            source=f"drift {run_name}",
+            text=verdict.summary,
+            details={**_short(verdict), "groups": ", ".join(_drifted_groups(verdict))},
+        ),
+        config.notify,
     )
 
 
-def _numbers(comparison: Comparison) -> tuple[str, str]:
-    sides = (comparison.reference, comparison.current)
-    reference, current = (
-        f"mean {_mean(side):.4g}, median {float(np.median(side.to_numpy())):.4g}" for side in sides
-    )
-    return reference, current
-
-
-def _mean(column: pl.Series) -> float:
-    return float(np.nanmean(column.to_numpy()))
-
-
-def _categories(comparison: Comparison) -> tuple[str, str]:
-    """Return the share, in both windows, of the category whose share changed most."""
-    if comparison.group == "label":
-        rates = [
-            _mean(side.cast(pl.Float64)) for side in (comparison.reference, comparison.current)
-        ]
-        return f"{100 * rates[0]:.2f} % clicked", f"{100 * rates[1]:.2f} % clicked"
-    left, right = (
-        np.bincount(bins, minlength=comparison.num_bins) / len(bins)
-        for bins in (comparison.reference_bins, comparison.current_bins)
-    )
-    most = int(np.abs(left - right).argmax())
-    values = pl.concat([comparison.reference, comparison.current]).unique().sort()
-    reference, current = (
-        f"{values[most]} in {100 * share:.1f} % of rows" for share in (left[most], right[most])
-    )
-    return reference, current
-
-
-def _reason(column: DriftColumn) -> str:
-    return (
-        f"{column.name} went from {column.reference} to {column.current} "
-        f"({METHOD} {column.statistic:.3f}, allowed {column.threshold:.3f})."
-    )
+def _drifted_groups(verdict: DriftVerdict) -> list[str]:
+    return [group for group, found in verdict.groups.items() if found.drifted]

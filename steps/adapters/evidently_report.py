@@ -1,4 +1,4 @@
-"""Evidently's own part: its report as HTML, its snapshot in a workspace, its test results."""
+"""Evidently's own part: its report as HTML, and its snapshot in a workspace."""
 
 import logging
 import os
@@ -9,59 +9,64 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import polars as pl
 
+from models.assessment.drift_rows import row_values
+from models.assessment.drift_window import Window
+from models.assessment.drift_words import Compared
 from models.files import write_text
-from steps.adapters.evidently_columns import Comparison, bin_edges, to_bins
-from steps.adapters.evidently_noise import js_distance
+from models.reports.verdicts import DriftColumn
 from steps.adapters.evidently_settings import DriftConfig
 
 if TYPE_CHECKING:
     import pandas as pd
 
-METHOD = "js_distance"
+METHOD = "intentflow"
 
 
 def make_report(
-    comparisons: Sequence[Comparison],
-    thresholds: Mapping[str, float],
+    compared: Sequence[Compared],
+    windows: tuple[Window, Window],
     config: DriftConfig,
     page: Path,
     destination: tuple[Path, str],
-) -> dict[str, tuple[float, bool]]:
-    """Return the statistic of each column and whether Evidently's test of it failed.
+) -> None:
+    """Write Evidently's report and add its snapshot to the workspace.
+
+    Evidently draws the rows it is given and takes over the distances and thresholds that were
+    measured on all rows, so that report, workspace and verdict agree.
 
     Args:
-        comparisons: The columns.
-        thresholds: Distance at which drift begins, by column.
-        config: Bins of numeric columns, and the project's name.
+        compared: What was compared.
+        windows: Rows of the reference and of the current window, to draw.
+        config: The project's name.
         page: Where the HTML report goes.
         destination: The workspace, and the name of the snapshot in it.
     """
-    names = [comparison.name for comparison in comparisons]
-    numbers = [comparison.name for comparison in comparisons if comparison.numeric]
+    known = {one.column.name: one.column for one in compared if one.column.statistic is not None}
+    drawn = [one for one in compared if one.column.name in known]
+    sides = [[row_values(one, window) for one in drawn] for window in windows]
+    drawable = [bool(a.count() and b.count()) for a, b in zip(*sides, strict=True)]
     with _quiet():
-        from evidently import DataDefinition, Report
+        from evidently import Report
         from evidently.presets import DataDriftPreset
 
-        _register_distance(config.quantile_bins)
-        definition = DataDefinition(
-            numerical_columns=numbers,
-            categorical_columns=[name for name in names if name not in numbers],
+        _register_distance(known)
+        reference, current = (
+            _dataset([s for s, there in zip(side, drawable, strict=True) if there])
+            for side in sides
         )
+        names = [one.column.name for one, there in zip(drawn, drawable, strict=True) if there]
         preset = DataDriftPreset(
             columns=names,
             drift_share=0.001,  # one column is enough: thresholds allow for their number
             per_column_method=dict.fromkeys(names, METHOD),
-            per_column_threshold=dict(thresholds),
-        )
-        current, reference = (
-            _dataset(comparisons, side, definition) for side in ("current", "reference")
+            per_column_threshold={name: known[name].threshold for name in names},
         )
         report = Report([preset], include_tests=True)
         snapshot = report.run(current, reference, name=destination[1])
         write_text(page, snapshot.get_html_str(as_iframe=False))
         _add_to_workspace(snapshot, destination[0], config.project)
-        return _results(snapshot.dict())
 
 
 @contextmanager
@@ -74,43 +79,38 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def _register_distance(quantile_bins: int) -> None:
-    """Teach Evidently the distance that thresholds are learnt for.
-
-    Its own one divides numbers into bins of equal width over both windows, where one far value
-    moves every bin; ours have equal shares of the reference.
-    """
+def _register_distance(known: Mapping[str, DriftColumn]) -> None:
+    """Teach Evidently a test that answers with what was measured, by the column's name."""
     from evidently.legacy.calculations.stattests.registry import StatTest, register_stattest
     from evidently.legacy.core import ColumnType
 
-    def distance(
+    def measured(
         reference: "pd.Series", current: "pd.Series", feature_type: ColumnType, threshold: float
     ) -> tuple[float, bool]:
-        if feature_type == ColumnType.Numerical:
-            edges = bin_edges(reference.to_numpy(), quantile_bins)
-            bins = [to_bins(side.to_numpy(), edges) for side in (reference, current)]
-            counts = [np.bincount(side, minlength=len(edges) + 1) for side in bins]
-        else:
-            values = sorted(set(reference) | set(current))
-            counts = [
-                side.value_counts().reindex(values, fill_value=0).to_numpy()
-                for side in (reference, current)
-            ]
-        value = float(js_distance(counts[0].astype(float), counts[1].astype(float)))
+        value = float(known[str(reference.name)].statistic or 0.0)
         return value, value > threshold
 
     kinds = [ColumnType.Numerical, ColumnType.Categorical]
-    register_stattest(StatTest(METHOD, "Jensen-Shannon distance", kinds), distance)
+    register_stattest(StatTest(METHOD, "measured on all rows", kinds), measured)
 
 
-def _dataset(comparisons: Sequence[Comparison], side: str, definition: Any) -> Any:
-    """Return one window as Evidently's data set; columns without their nulls are padded."""
+def _dataset(columns: Sequence[pl.Series]) -> Any:
+    """Return one window as Evidently's data set."""
     import pandas as pd
-    from evidently import Dataset
+    from evidently import DataDefinition, Dataset
 
-    columns = {c.name: getattr(c, side) for c in comparisons}
-    series = {name: pd.Series(column.to_numpy()) for name, column in columns.items()}
-    return Dataset.from_pandas(pd.DataFrame(series), data_definition=definition)
+    numeric = [column.name for column in columns if column.dtype.is_numeric()]
+    frame = {
+        column.name: pd.Series(
+            column.to_numpy() if column.name in numeric else np.asarray(column.to_list(), object)
+        )
+        for column in columns
+    }
+    definition = DataDefinition(
+        numerical_columns=numeric,
+        categorical_columns=[name for name in frame if name not in numeric],
+    )
+    return Dataset.from_pandas(pd.DataFrame(frame), data_definition=definition)
 
 
 def _add_to_workspace(snapshot: Any, workspace: Path, project: str) -> None:
@@ -121,18 +121,3 @@ def _add_to_workspace(snapshot: Any, workspace: Path, project: str) -> None:
     known = store.search_project(project)
     target = known[0] if known else store.create_project(project)
     store.add_run(target.id, snapshot, include_data=False)
-
-
-def _results(content: Mapping[str, Any]) -> dict[str, tuple[float, bool]]:
-    """Return statistic and failure by column, from the snapshot as JSON."""
-    values = {
-        metric["config"]["column"]: float(metric["value"])
-        for metric in content["metrics"]
-        if metric["config"]["type"].endswith(":ValueDrift")
-    }
-    failed = {
-        test["metric_config"]["params"]["column"]: test["status"] == "FAIL"
-        for test in content["tests"]
-        if "column" in test["metric_config"]["params"]
-    }
-    return {name: (value, failed[name]) for name, value in values.items()}
