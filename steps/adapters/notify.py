@@ -58,6 +58,14 @@ class NotifyConfig(Settings):
     timeout_s: Annotated[float, Field(gt=0, le=60)] = 5.0
     tries: Annotated[int, Field(ge=1, le=5)] = 2
 
+    @model_validator(mode="before")
+    @classmethod
+    def _reads_on(cls, values: object) -> object:
+        """Return ``values`` with the key ``on``, which YAML 1.1 reads as the value true."""
+        if isinstance(values, dict) and True in values:
+            return {"on" if key is True else key: value for key, value in values.items()}
+        return values
+
     @field_validator("url")
     @classmethod
     def _is_an_address(cls, url: str | None) -> str | None:

@@ -34,6 +34,18 @@ def check_cron(cron: str) -> str:
     return told
 
 
+def cron_values(cron: str) -> list[list[int] | None]:
+    """Return the values of each field, ``None`` for every one.
+
+    Raises:
+        ValueError: ``cron`` names days that only croniter knows.
+    """
+    fields, nth = croniter.expand(cron)
+    if nth or any("l" in field for field in fields):
+        raise ValueError("the last day of a month, or the second Friday, can only be fired here")
+    return [None if "*" in field else [int(value) for value in field] for field in fields]
+
+
 def next_cron(cron: str, zone: ZoneInfo, after: float) -> float | None:
     """Return the first instant after ``after``, both seconds since 1970, that ``cron`` names."""
     here = datetime.fromtimestamp(after, zone)

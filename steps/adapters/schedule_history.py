@@ -5,7 +5,8 @@ from typing import Literal, cast, get_args
 
 from pydantic import BaseModel, ConfigDict
 
-from steps.adapters.schedule_state import FILE, Row, opened, runs, schedules_folder
+from steps.adapters.schedule_records import Row
+from steps.adapters.schedule_state import FILE, opened, runs, schedules_folder
 
 RunStatus = Literal["succeeded", "failed", "skipped", "missed", "timed_out", "running"]
 

@@ -10,11 +10,10 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
-
-from pydantic import BaseModel, ConfigDict
+from typing import Any
 
 from models.errors import ScheduleError
+from steps.adapters.schedule_records import Backend, Installed, Row, Status
 from steps.adapters.workspace import state_folder
 
 FILE = "schedules.sqlite"
@@ -32,86 +31,11 @@ CREATE TABLE IF NOT EXISTS runs (
     until TEXT, manual INTEGER NOT NULL DEFAULT 0,
     started_at REAL, ended_at REAL, attempt_started_at REAL, retry_at REAL,
     run TEXT, reason TEXT NOT NULL DEFAULT '',
-    token TEXT, pid INTEGER, pid_started REAL, outcome TEXT,
+    token TEXT, pid INTEGER, pid_started REAL, outcome TEXT, cancel TEXT,
     PRIMARY KEY (schedule, scheduled_at)
 );
 CREATE INDEX IF NOT EXISTS open_runs ON runs (status) WHERE status IN ('waiting', 'running');
 """
-
-Status = Literal["waiting", "running", "succeeded", "failed", "timed_out", "skipped", "missed"]
-Backend = Literal["daemon", "zenml"]
-
-
-class Installed(BaseModel):
-    """A schedule that was installed.
-
-    Attributes:
-        name: Its name.
-        config: Its settings as they were when it was installed.
-        source: The file they came from.
-        backend: Who fires it: our ``daemon``, or the orchestrator of ZenML's stack.
-        zenml_id: The schedule in ZenML.
-        installed_at: When.
-        seen_until: Every instant up to this one was dealt with.
-        paused: Whether it fires nothing for now.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str
-    config: dict[str, Any]
-    source: str
-    backend: Backend
-    zenml_id: str | None
-    installed_at: float
-    seen_until: float
-    paused: bool
-
-
-class Row(BaseModel):
-    """A run under the instant it was scheduled for.
-
-    Attributes:
-        schedule: The schedule's name.
-        scheduled_at: The instant.
-        status: Where it stands; ``waiting`` is before its first attempt.
-        attempt: The attempt that goes on or was the last, from 1.
-        config: The schedule's settings when it became due.
-        zenml_id: The schedule in ZenML.
-        until: The end of its data window, ISO.
-        manual: Whether a person asked for it.
-        started_at: When the first attempt began.
-        ended_at: When it was over.
-        attempt_started_at: When the last attempt began.
-        retry_at: When the next attempt begins, between two attempts.
-        run: The run's name in ZenML.
-        reason: Why it stands where it stands.
-        token: What its process must hold to begin.
-        pid: Its process, once that has begun.
-        pid_started: When that process began: a later one may bear the same number.
-        outcome: What its process said last: ``succeeded``, ``failed`` or ``skipped``.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    schedule: str
-    scheduled_at: float
-    status: Status
-    attempt: int
-    config: dict[str, Any]
-    zenml_id: str | None
-    until: str | None
-    manual: bool
-    started_at: float | None
-    ended_at: float | None
-    attempt_started_at: float | None
-    retry_at: float | None
-    run: str | None
-    reason: str
-    token: str | None
-    pid: int | None
-    pid_started: float | None
-    outcome: str | None
 
 
 def schedules_folder() -> Path:
@@ -170,7 +94,7 @@ def install(
         "INSERT INTO schedules (name, config, source, backend, zenml_id, installed_at, seen_until) "
         "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET config = excluded.config, "
         "source = excluded.source, backend = excluded.backend, zenml_id = excluded.zenml_id, "
-        "installed_at = excluded.installed_at, seen_until = excluded.seen_until",
+        "seen_until = excluded.seen_until",
         (name, json.dumps(dict(config)), source, backend, zenml_id, now, seen_until),
     )
 
@@ -247,6 +171,12 @@ def run_at(state: sqlite3.Connection, schedule: str, scheduled_at: float) -> Row
     row = state.execute(
         "SELECT * FROM runs WHERE schedule = ? AND scheduled_at = ?", (schedule, scheduled_at)
     ).fetchone()
+    return None if row is None else Row.model_validate(_plain(row))
+
+
+def run_of(state: sqlite3.Connection, token: str) -> Row | None:
+    """Return the run whose process holds ``token``."""
+    row = state.execute("SELECT * FROM runs WHERE token = ?", (token,)).fetchone()
     return None if row is None else Row.model_validate(_plain(row))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from models.errors import ConfigError
 from models.settings import parse_settings
@@ -169,6 +170,11 @@ def test_writers_at_the_same_time_lose_and_mix_nothing(tmp_path: Path, state: Pa
 def test_a_wrong_hook_is_refused_with_what_is_allowed(values: dict[str, Any], told: str) -> None:
     with pytest.raises(ConfigError, match=told):
         parse_settings(NotifyConfig, values, "here")
+
+
+def test_yaml_may_write_on_without_quotes() -> None:
+    values = yaml.safe_load("kind: file\non: [failed]")
+    assert parse_settings(NotifyConfig, values, "here").on == ("failed",)
 
 
 def test_every_event_can_be_asked_for() -> None:
