@@ -14,7 +14,7 @@ from models.registry import Registry
 from models.settings import Settings, config_path, digest, parse_settings, read_yaml
 from models.tokenizers.config import TokenizerConfig
 from models.tokenizers.registry import TOKENIZERS
-from steps.adapters.settings import DriftConfig, ReleaseConfig, ValidationConfig
+from steps.adapters.settings import DriftConfig, ReleaseConfig, ScheduleConfig, ValidationConfig
 from steps.adapters.workspace import configs_folder
 
 FORMS: dict[str, type[Settings]] = {
@@ -27,6 +27,7 @@ FORMS: dict[str, type[Settings]] = {
     "drift": DriftConfig,
     "release": ReleaseConfig,
     "retraining": RetrainingConfig,
+    "schedules": ScheduleConfig,
 }
 # The key that names the component, its registry, and what the component calls its settings form.
 COMPONENTS: dict[str, tuple[str, Registry, str]] = {
