@@ -174,13 +174,13 @@ def _train_and_release(
         drift_report = report_drift(
             challenger, examples, labels, semantic_ids, tables, plan.dataset, plan.drift, plan.line
         )
+    bento = package_bento(challenger, plan.line)
     comparison = compare_with_champion(
         challenger, evaluation, examples, labels, plan.release, plan.line,
-        champion_hash(plan.line), run.bootstrap, run.seed,
+        champion_hash(plan.line), run.bootstrap, run.seed, bento, drift_report, semantic_ids,
     )  # fmt: skip
-    bento = package_bento(challenger, plan.line)
     release = promote_bento.with_options(model=Model(name=plan.line))
-    released = release(bento, comparison, evaluation, plan.line)
+    released = release(bento, comparison, evaluation, plan.line, plan.release)
     version_artifacts(
         [
             tables, seen.verdict, examples, content, labels, codebooks, semantic_ids,

@@ -72,12 +72,12 @@ def workflow(
     )
 
     # Does it go live?
+    bento = package_bento(challenger, plan.line)
     comparison = compare_with_champion(
         challenger, evaluation, examples, labels, plan.release, plan.line,
-        champion_hash(plan.line), bootstrap, seed,
+        champion_hash(plan.line), bootstrap, seed, bento, drift_report, semantic_ids,
     )  # fmt: skip
-    bento = package_bento(challenger, plan.line)
-    released = promote_bento(bento, comparison, evaluation, plan.line)
+    released = promote_bento(bento, comparison, evaluation, plan.line, plan.release)
     version_artifacts(
         [
             tables, verdict, examples, content, labels, codebooks, semantic_ids,

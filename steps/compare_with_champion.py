@@ -6,15 +6,11 @@ from typing import Annotated, Any
 from zenml import step
 
 from models.artifacts import ArtifactRef, Scalar
-from models.assessment.compare import compare_models, write_comparison
-from models.assessment.evaluate import read_evaluation
-from models.settings import parse_settings
 from steps.adapters import caching
+from steps.adapters.bento import BentoRef
 from steps.adapters.materializers import ArtifactRefMaterializer
-from steps.adapters.release_config import ReleaseConfig
-from steps.adapters.release_gate import decide, keep_itself
-from steps.adapters.releases import champion_folder
-from steps.adapters.workspace import local, produce
+from steps.adapters.release_comparison import compare
+from steps.adapters.workspace import produce
 
 
 @step(
@@ -31,24 +27,22 @@ def compare_with_champion(
     champion: str,
     bootstrap: int,
     seed: int,
+    bento: BentoRef | None = None,
+    drift: ArtifactRef | None = None,
+    semantic_ids: ArtifactRef | None = None,
 ) -> Annotated[ArtifactRef, "comparison"]:
-    """Return the gate's verdict with its reasons; ``champion`` is the production model's hash."""
-    gate = parse_settings(ReleaseConfig, settings, "release").gate
-    parents = {
-        "challenger": challenger,
-        "evaluation": evaluation,
-        "examples": examples,
-        "intents": intents,
-    }
+    """Return the gate's verdict with its reasons; ``champion`` is the production model's hash.
+
+    Bento, drift and semantic IDs are what its guardrails look at.
+    """
+    given = {"challenger": challenger, "evaluation": evaluation, "examples": examples,
+             "intents": intents, "drift": drift, "semantic_ids": semantic_ids}  # fmt: skip
+    parents = {role: ref for role, ref in given.items() if ref is not None}
 
     def write(into: Path) -> dict[str, Scalar]:
-        folders = {role: local(ref) for role, ref in parents.items()}
-        compared = compare_models(folders, champion_folder(line), bootstrap=bootstrap, seed=seed)
-        if champion == challenger.content_hash:
-            return write_comparison(keep_itself(compared), into)
-        decided = decide(compared, read_evaluation(folders["evaluation"]), gate)
-        return write_comparison(decided, into)
+        return compare(into, parents, bento, settings, line, champion, bootstrap, seed)
 
-    config = {"release": settings, "champion": champion, "bootstrap": bootstrap, "seed": seed}
+    config = {"release": settings, "champion": champion, "bootstrap": bootstrap, "seed": seed,
+              "bento": bento and [bento.model_hash, bento.size_bytes]}  # fmt: skip
     library = caching.evaluation_code()
     return produce("comparison", write, config=config, parents=parents, library=library)

@@ -31,7 +31,7 @@ def write_comparison_page(
     name: str = "comparison.html",
 ) -> Path:
     """Write the page of a challenger's comparison with the champion and return its path."""
-    sections = [Section("Why", bullets(comparison.reasons))]
+    sections = [_why(comparison)]
     compared = [m for m in comparison.metrics if m.difference is not None]
     if compared:
         lead = "Both models scored the same impressions; each resample draws the same users."
@@ -39,6 +39,9 @@ def write_comparison_page(
         sections.append(Section("Differences", body, lead))
     elif comparison.metrics:
         sections.append(Section("Metrics", _metric_table(comparison)))
+    if comparison.observed.groups:
+        lead = "GAUC inside each group of impressions, challenger minus champion."
+        sections.append(Section("Groups", _group_table(comparison), lead))
     html = render_page(
         "Should the challenger go to production?",
         sections,
@@ -47,6 +50,33 @@ def write_comparison_page(
         kicker="intentflow · champion and challenger",
     )
     return write_page(folder, name, html)
+
+
+def _why(comparison: Comparison) -> Section:
+    """Return the rules, those not met first; sentences alone where a verdict has no rules."""
+    if not comparison.rules:
+        return Section("Why", bullets(comparison.reasons))
+    ordered = sorted(comparison.rules, key=lambda rule: rule.met)
+    rows = [
+        [rule.name, "met" if rule.met else "not met", rule.observed, rule.required]
+        for rule in ordered
+    ]
+    unmet = sum(not rule.met for rule in ordered)
+    lead = f"{unmet} of {len(rows)} rules are not met." if unmet else "Every rule is met."
+    return Section("Why", table(["Rule", "", "Observed", "Required"], rows), lead)
+
+
+def _group_table(comparison: Comparison) -> Html:
+    rows = [
+        [
+            gain.group,
+            number(gain.impressions, 0),
+            signed(gain.difference),
+            f"{signed(gain.low)} to {signed(gain.high)}",
+        ]
+        for gain in comparison.observed.groups
+    ]
+    return table(["Group", "Impressions", "Difference", "95\u202f% interval"], rows)
 
 
 def _comparison_headline(comparison: Comparison) -> Headline:

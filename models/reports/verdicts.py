@@ -149,23 +149,102 @@ class MetricDifference(Verdict):
     higher_is_better: bool = True
 
 
+class GroupGain(Verdict):
+    """What a group of impressions gains or loses by the challenger.
+
+    Attributes:
+        group: Which one, in words.
+        impressions: How many it has.
+        difference: Challenger minus champion, GAUC inside the group; None if it does not exist.
+        low: Lower end of the 95 % interval (paired user bootstrap).
+        high: Upper end of it.
+    """
+
+    group: str
+    impressions: int
+    difference: float | None
+    low: float | None = None
+    high: float | None = None
+
+
+class Observed(Verdict):
+    """What the guardrails look at besides the metrics; None where it was not looked at.
+
+    Attributes:
+        ece: The challenger's expected calibration error.
+        champion_ece: The champion's on the same impressions.
+        groups: What each group of impressions gains.
+        latency_ms: The 95th percentile of the time the challenger takes for a request.
+        champion_latency_ms: The champion's for the same requests, asked in turns.
+        latency_candidates: Candidates of each of these requests.
+        size_mb: Size of the challenger's Bento, in 10^6 bytes.
+        parity: Largest difference between the probabilities of the packaged Bento, asked by
+            requests, and those of the trainer's scorer.
+        parity_examples: Test impressions it was asked for.
+        drifted: The groups of columns that drifted.
+        tokenizer: Hash of the tokenizer behind the challenger's semantic IDs.
+        champion_tokenizer: Hash of the one in use; "" where none is.
+    """
+
+    ece: float | None = None
+    champion_ece: float | None = None
+    groups: tuple[GroupGain, ...] = ()
+    latency_ms: float | None = None
+    champion_latency_ms: float | None = None
+    latency_candidates: int = 0
+    size_mb: float | None = None
+    parity: float | None = None
+    parity_examples: int = 0
+    drifted: tuple[str, ...] | None = None
+    tokenizer: str | None = None
+    champion_tokenizer: str = ""
+
+
+class Rule(Verdict):
+    """One rule of the gate, and how the challenger met it.
+
+    Attributes:
+        name: The rule's name in the configuration.
+        met: Whether it is met.
+        observed: What was seen, in numbers.
+        required: What the rule asks for.
+    """
+
+    name: str
+    met: bool
+    observed: str
+    required: str
+
+    @property
+    def sentence(self) -> str:
+        """The finding in one sentence."""
+        word = "Met" if self.met else "Not met"
+        return f"{word}: {self.observed}" + (f" (rule: {self.required})." if self.required else ".")
+
+
 class Comparison(Verdict):
     """Whether the challenger should take the champion's place, and why.
 
     Attributes:
         promote: The gate's decision.
+        then: What an approved challenger does: goes into production, or waits in staging.
         reasons: One sentence a rule, in the order they were applied.
         challenger: Name or version of the challenger.
         champion: Name or version of the champion; None if there is none yet.
         metrics: The metrics compared.
         examples: Number of impressions both were scored on.
         users: Number of their users.
+        rules: The gate's rules, each with what was observed.
+        observed: What the guardrails looked at besides the metrics.
     """
 
     promote: bool
+    then: Literal["promote", "stage"] = "promote"
     reasons: tuple[str, ...]
     challenger: str
     champion: str | None = None
     metrics: tuple[MetricDifference, ...] = ()
     examples: int | None = None
     users: int | None = None
+    rules: tuple[Rule, ...] = ()
+    observed: Observed = Observed()

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from models.artifacts import file_hash, verify_artifact
 from models.errors import CorruptArtifactError, ProjectError, ReleaseError
 from models.files import TEMPORARY_PREFIX, own_prefix, write_text
 from models.serving import golden
+from models.serving.request import ScoreRequest
 from models.settings import digest
 from steps.adapters.bento_store import (
     NAME,
@@ -36,6 +37,7 @@ from steps.adapters.bento_store import (
 
 __all__ = [
     "BentoRef",
+    "ask_bento",
     "bento_path",
     "bentoml_environment",
     "build_bento",
@@ -88,6 +90,33 @@ def build_bento(model_folder: Path, *, version: str, home: Path) -> BentoRef:
         model_hash=labels["model_hash"],
         size_bytes=size_of(place),
     )
+
+
+def ask_bento(bento: Path, requests: Sequence[ScoreRequest], *, home: Path) -> list[list[float]]:
+    """Return the probabilities with which a Bento answers, asked over its HTTP application.
+
+    It runs in a process of its own, by the library inside it.
+
+    Args:
+        bento: The Bento's folder.
+        requests: What it is asked, in order.
+        home: A BENTOML_HOME, in which nothing has to be.
+
+    Raises:
+        ReleaseError: it cannot be loaded, refuses a request, or another library answers for it.
+    """
+    given = "".join(f"{request.model_dump_json()}\n" for request in requests)
+    said = _run([_program("bento_smoke"), str(bento)], home=home, cwd=home, given=given)
+    answers = [json.loads(line) for line in said.splitlines()[-len(requests) :]]
+    for answer in answers:
+        if answer["status"] != 200 or not answer["library"].startswith(str(bento.resolve())):
+            raise ReleaseError(
+                f"The Bento answered with status {answer['status']}, by {answer['library']}.",
+                where=str(bento),
+                allowed="status 200, by the library inside the Bento",
+                do=f"It said: {answer['body']}",
+            )
+    return [answer["body"]["probabilities"] for answer in answers]
 
 
 def bentoml_environment(home: Path) -> dict[str, str]:
@@ -160,17 +189,7 @@ def _build(
 
 def _ask(bento: Path, expected: golden.GoldenAnswer, scratch: Path) -> None:
     """Let the Bento answer over its HTTP application, and compare with the model itself."""
-    command = [_program("bento_smoke"), str(bento)]
-    said = _run(command, home=scratch, cwd=scratch, given=expected.request.model_dump_json())
-    answer = json.loads(said.splitlines()[-1])
-    if answer["status"] != 200 or not answer["library"].startswith(str(bento.resolve())):
-        raise ReleaseError(
-            f"The Bento answered with status {answer['status']}, by {answer['library']}.",
-            where=str(bento),
-            allowed="status 200, by the library inside the Bento",
-            do=f"It said: {answer['body']}",
-        )
-    served = answer["body"]["probabilities"]
+    (served,) = ask_bento(bento, [expected.request], home=scratch)
     if not golden.alike(served, expected.probabilities):
         raise ReleaseError(
             f"The Bento answers {served}, the model {list(expected.probabilities)}.",

@@ -1,7 +1,7 @@
-"""Program: asks the Bento named on the command line the request on standard input.
+"""Program: asks the Bento named on the command line the requests on standard input, one a line.
 
-It runs in a process that knows nothing but BentoML and the Bento, and prints what it answered and
-which library answered.
+It runs in a process that knows nothing but BentoML and the Bento, and prints, one a line, what it
+answered and which library answered.
 """
 
 import json
@@ -13,17 +13,18 @@ from starlette.testclient import TestClient
 
 
 def main() -> None:
-    """Print the answer as JSON."""
+    """Print each answer as a line of JSON."""
     service = cast(Any, bentoml.load(sys.argv[1], standalone_load=True))
+    headers = {"content-type": "application/json"}
     with TestClient(service.to_asgi()) as client:
-        headers = {"content-type": "application/json"}
-        answer = client.post("/score", content=sys.stdin.read(), headers=headers)
-    told = {
-        "status": answer.status_code,
-        "body": answer.json(),
-        "library": sys.modules["models"].__file__,
-    }
-    sys.stdout.write(json.dumps(told))
+        for request in sys.stdin:
+            answer = client.post("/score", content=request, headers=headers)
+            told = {
+                "status": answer.status_code,
+                "body": answer.json(),
+                "library": sys.modules["models"].__file__,
+            }
+            sys.stdout.write(json.dumps(told) + "\n")
 
 
 if __name__ == "__main__":

@@ -243,8 +243,9 @@ def _production(folder: Path) -> str | None:
 
 def _require_approval(folder: Path, release: Release, *, override: bool) -> None:
     if not release.approved and not override:
+        why = "; ".join(release.objections)
         raise ReleaseError(
-            f"The gate did not approve version {release.version!r}: {'; '.join(release.objections)}",
+            f"The gate did not approve version {release.version!r}: {why}",
             where=str(release_path(folder, release.version)),
             allowed="an approved version",
             do="Promote it all the same with --override and a reason.",
