@@ -88,6 +88,29 @@ class FailedRun:
 
 
 @dataclass(frozen=True, slots=True)
+class Decided:
+    """What a retraining decided on a window of the log.
+
+    Attributes:
+        line: The line of releases.
+        ends_at: Where the window ends, UTC.
+        at: When it was decided.
+        run: The run that decided.
+        kind: "skip", "warm" or "full".
+        reasons: Every rule that spoke.
+        version: The version that was trained; "" for a window that was skipped.
+    """
+
+    line: str
+    ends_at: datetime
+    at: datetime
+    run: str
+    kind: str
+    reasons: tuple[str, ...]
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """One line of a release history."""
 
@@ -174,6 +197,7 @@ class Site:
         runs: Newest first.
         failed: Runs that failed, newest first; ``None`` where nobody looked.
         lines: By name.
+        windows: What retrainings decided, newest first.
         firings: What schedules did, newest first; ``None`` where none is installed.
         backtests: Their pages, newest first.
         unreadable: What could not be read: file → why.
@@ -183,6 +207,7 @@ class Site:
     runs: Sequence[Run] = ()
     failed: Sequence[FailedRun] | None = None
     lines: Sequence[Line] = ()
+    windows: Sequence[Decided] = ()
     firings: Sequence[Firing] | None = None
     backtests: Sequence[tuple[datetime, Document]] = ()
     unreadable: Mapping[str, str] | None = None

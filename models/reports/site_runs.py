@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from models.reports.blocks import bullets, first, join, link, links, table, text
+from models.reports.blocks import bullets, first, join, link, links, mark, table, text, words
 from models.reports.index_page import ABOUT
 from models.reports.page import Headline, Html, Section, render_page
 from models.reports.site_content import FailedRun, Run, Site
@@ -21,6 +21,7 @@ from models.reports.site_wording import (
 from models.reports.wording import METRIC_NAMES
 
 PAGE = "runs.html"
+KINDS = {"skip": "skipped", "warm": "warm start", "full": "full training"}
 SHORT = metric_heads()[:2]  # the others stand on the page of the evaluations
 
 
@@ -31,8 +32,11 @@ def runs_page(site: Site) -> str:
     details = [f"{registered} of them made a model version that was not there before."]
     if cached:
         details.append(f"{cached} found nothing new: every step was answered from the cache.")
-    words = f"{len(site.runs)} run{'s' * (len(site.runs) != 1)} ended."
+    said = f"{len(site.runs)} run{'s' * (len(site.runs) != 1)} ended."
     sections = [Section("Runs that ended", runs_table(PAGE, site, site.runs))]
+    if site.windows:
+        lead = "A retraining skips a window, goes on from the champion, or trains in full."
+        sections.append(Section("Retraining windows", _windows(site), lead))
     if site.failed is not None:
         sections.append(Section("Runs that failed", _failed_table(site.failed)))
     if site.unreadable:
@@ -42,7 +46,7 @@ def runs_page(site: Site) -> str:
     return render_page(
         "Every run, newest first",
         sections,
-        verdict=Headline(words, tuple(details)) if site.runs else Headline("No run has ended yet."),
+        verdict=Headline(said, tuple(details)) if site.runs else Headline("No run has ended yet."),
         kicker="intentflow · runs",
     )
 
@@ -69,6 +73,10 @@ def runs_table(page: str, site: Site, runs: Sequence[Run]) -> Html:
 def run_page(site: Site, run: Run) -> str:
     """Return the page of a run: what it found, and all its pages."""
     sections = [Section("Pages", _pages(run)), Section("Quality", _quality(run))]
+    decided = next((window for window in site.windows if window.run == run.name), None)
+    if decided is not None:
+        lead = f"The window that ends {when(decided.ends_at)} UTC: {KINDS[decided.kind]}."
+        sections.append(Section("Retraining", bullets(decided.reasons), lead))
     if run.reasons:
         decision = "promoted the model" if run.promoted else "kept what was in production"
         sections.append(Section("Gate", bullets(run.reasons), f"The gate {decision}."))
@@ -85,7 +93,7 @@ def run_page(site: Site, run: Run) -> str:
 
 
 def _headline(site: Site, run: Run) -> Headline:
-    words, tone = stage(site.line(run.line), run.version)
+    standing, tone = stage(site.line(run.line), run.version)
     details = [f"Ended {when(run.at)} UTC."]
     if run.cached:
         details.append("Nothing had changed: every step was answered from the cache.")
@@ -96,7 +104,7 @@ def _headline(site: Site, run: Run) -> Headline:
     if run.drift is not None:
         said = run.drift.summary or "The newest window has drifted."
         details.append(said if run.drift.drifted or run.drift.summary else "No drift.")
-    return Headline(f"{run.model}: {words}.", tuple(details), tone)
+    return Headline(f"{run.model}: {standing}.", tuple(details), tone)
 
 
 def _pages(run: Run) -> Html:
@@ -136,8 +144,27 @@ def _checks(run: Run) -> str:
     return f"{total} checks{warned}"
 
 
+def _windows(site: Site) -> Html:
+    rows = []
+    for window in site.windows:
+        run = site.run(window.run)
+        address_of_run = address(PAGE, run.address) if run else ""
+        rows.append(
+            [
+                link(when(window.ends_at), "", window.line),
+                mark(KINDS[window.kind], "plain" if window.kind == "skip" else "good"),
+                words(" ".join(window.reasons)),
+                link(window.run, address_of_run, when(window.at)),
+                window.version or "–",
+            ]
+        )
+    return table(["Window ends", "Decision", "Why", "Run", "Version"], rows)
+
+
 def _failed_table(failed: Sequence[FailedRun]) -> Html:
     if not failed:
         return text("None.", "note")
-    rows = [[link(run.name, "", when(run.at)), run.step or "–", run.reason] for run in failed]
+    rows = [
+        [link(run.name, "", when(run.at)), run.step or "–", words(run.reason)] for run in failed
+    ]
     return table(["Run", "Step", "Why"], rows)

@@ -1,12 +1,13 @@
 """The report site: everything a state folder holds, as pages that open from disk."""
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 from models.reports.site import sections, site_pages
-from models.reports.site_content import Run, Site
+from models.reports.site_content import FailedRun, Run, Site
 from models.reports.site_frame import HOME_OF, SECTIONS, Frame, targets, without_dead_links
 from steps.adapters.site_files import Entry, SiteFolder, new_site, stamp
 from steps.adapters.site_sources import read_site
@@ -35,18 +36,19 @@ class Built:
     unreadable: dict[str, str]
 
 
-def build_site(folder: Path | None = None) -> Built:
+def build_site(folder: Path | None = None, failed: Sequence[FailedRun] | None = None) -> Built:
     """Build the report site at ``folder`` and return what was built.
 
     Args:
         folder: Where it is to stand; ``report`` in the state folder if absent.
+        failed: The runs that failed (`steps.adapters.failed_runs`), if they are to be told.
 
     Raises:
         ConfigError: there are files at ``folder`` that are not a report site.
     """
     out = (folder or state_folder() / FOLDER).resolve()
     with new_site(out, state_folder() / f"{FOLDER}.lock") as files:
-        site = read_site()
+        site = read_site(failed)
         _bring_pages(files, site)
         for place, html in site_pages(site).items():
             files.put(place, html)

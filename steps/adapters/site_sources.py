@@ -1,7 +1,7 @@
 """What the report site tells, read from the state folder's files; ZenML is not asked."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -12,10 +12,22 @@ from pydantic import ValidationError
 from models.artifacts import Scalar, read_manifest
 from models.assessment.drift_verdict import DriftVerdict, read_drift_verdict
 from models.errors import ProjectError
-from models.reports.site_content import Change, Document, Firing, Line, Run, Site, Stage, Version
+from models.reports.site_content import (
+    Change,
+    Decided,
+    Document,
+    FailedRun,
+    Firing,
+    Line,
+    Run,
+    Site,
+    Stage,
+    Version,
+)
 from models.reports.verdicts import Comparison, MetricDifference
 from steps.adapters.release_log import Release, read_history, read_pointer, read_releases
 from steps.adapters.release_stages import stages
+from steps.adapters.retraining_windows import closed_windows
 from steps.adapters.runs import RunReport
 from steps.adapters.schedule_history import read_schedule_history
 from steps.adapters.workspace import state_folder
@@ -25,15 +37,21 @@ OWN_INDEX = "All reports"  # the run's page in the site takes its place
 BACKTESTS = "backtests"
 
 
-def read_site() -> Site:
-    """Return everything the site tells; what cannot be read is named, not raised."""
+def read_site(failed: Sequence[FailedRun] | None = None) -> Site:
+    """Return everything the site tells; what cannot be read is named, not raised.
+
+    Args:
+        failed: The runs that failed, of which the files say nothing; ``None`` if nobody asked.
+    """
     unreadable: dict[str, str] = {}
     lines = _lines(unreadable)
     runs = _runs({version.run: version for line in lines for version in line.versions}, unreadable)
     return Site(
         made_at=datetime.now(UTC),
         runs=runs,
+        failed=failed,
         lines=lines,
+        windows=_windows(unreadable),
         firings=_firings(unreadable),
         backtests=_backtests(),
         unreadable=unreadable,
@@ -196,6 +214,30 @@ def _version(release: Release, stage: Stage) -> Version:
         stage=stage,
         metrics=tested,
     )
+
+
+def _windows(unreadable: dict[str, str]) -> list[Decided]:
+    """Return what retrainings decided, newest window first."""
+    found = []
+    for folder in (state_folder() / "retraining").glob("*/"):
+        try:
+            closed = closed_windows(folder.name)
+        except ProjectError as error:
+            unreadable[str(folder.relative_to(state_folder()))] = _first_line(error)
+            continue
+        found += [
+            Decided(
+                line=folder.name,
+                ends_at=datetime.fromtimestamp(one.window.end_s, UTC),
+                at=one.closed_at,
+                run=one.run,
+                kind=one.decision.kind,
+                reasons=one.decision.reasons,
+                version=one.version,
+            )
+            for one in closed
+        ]
+    return sorted(found, key=lambda window: window.ends_at, reverse=True)
 
 
 def _firings(unreadable: dict[str, str]) -> list[Firing] | None:

@@ -162,3 +162,21 @@ def test_the_evaluation_page_looks_like_something(
     colours = picture.convert("RGB").getcolors(maxcolors=2**24) or []
     assert len(colours) > 50
     assert max(count for count, _ in colours) < 0.97 * picture.width * picture.height
+
+
+def test_the_report_site_of_real_runs_reads_well(
+    third: RunReport, chromium: Path, tmp_path: Path
+) -> None:
+    from steps.adapters.report_site import build_site
+    from tests.site_audit import browse, crawl
+
+    site = build_site().index.parent
+    reached, dead = crawl(site)
+    assert dead == []
+    assert f"runs/{third.run}.html" in reached
+    assert {p.relative_to(site).as_posix() for p in site.rglob("*.html")} <= reached
+    own = sorted(p for p in reached if p.endswith(".html") and (site / p).stat().st_size < 10**6)
+    told, errors = browse(chromium, site, own, tmp_path, width=400, dark=True)
+    assert errors == []
+    assert [page["page"] for page in told if page["width"] > 400] == []
+    assert {page["page"]: page["pale"] for page in told if page["pale"]} == {}

@@ -11,6 +11,8 @@ import polars as pl
 import pytest
 
 from models.artifacts import read_manifest, write_artifact
+from models.assessment.retraining import Decision
+from models.data.watermark import Window
 from models.errors import ConfigError
 from models.files import write_text
 from models.reports.drift_results import DriftVerdict, GroupVerdict
@@ -22,7 +24,9 @@ from models.reports.pages import (
 from models.reports.verdicts import Check, Comparison, MetricDifference, ValidationVerdict
 from steps.adapters.release_log import Event, Pointer, Release
 from steps.adapters.report_site import build_site
+from steps.adapters.retraining_windows import ClosedWindow, close
 from steps.adapters.runs import RunReport
+from steps.adapters.schedule_state import add_run, opened
 from tests.site_audit import browse, crawl
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -47,6 +51,7 @@ def full(state: Path) -> Path:
     ):
         write_run(state, number, version, auc, promoted=promoted, cached=number == 2)
     write_line(state)
+    close_windows()
     return state
 
 
@@ -156,6 +161,21 @@ def comparison(state: Path, number: int, auc: float) -> Path:
     return folder / "comparison.html"
 
 
+def close_windows() -> None:
+    """Two windows of the log: the first trained on in full, the second skipped."""
+    for number, (kind, reason) in enumerate(
+        (("full", "No champion."), ("skip", "9 of 1000 rows."))
+    ):
+        end = int((START + timedelta(days=number)).timestamp())
+        closed = ClosedWindow(
+            window=Window(start_s=0, end_s=end, watermark_s=end, impressions=9),
+            decision=Decision.model_validate({"kind": kind, "reasons": (reason,)}),
+            settings="0123456789", run=f"workflow-{number}", closed_at=START,
+            version="" if number else "aaa111",
+        )  # fmt: skip
+        close("films", closed)
+
+
 def write_line(state: Path) -> None:
     folder = state / "releases" / "films"
     events = []
@@ -237,6 +257,29 @@ def test_the_champions_are_told_with_reasons_and_drawn(full: Path) -> None:
     assert "it hurt" in page
 
 
+def test_what_a_retraining_decided_is_told_with_its_reasons(full: Path) -> None:
+    site = build_site().index.parent
+    runs = text_of(site, "runs.html")
+    assert runs.index("9 of 1000 rows.") < runs.index("No champion.")
+    assert "skipped" in runs
+    assert "full training" in text_of(site, "runs/workflow-0.html")
+
+
+def test_what_schedules_did_is_told_the_newest_first(full: Path) -> None:
+    due = START.timestamp()
+    with opened() as log:
+        add_run(log, "nightly", due, "succeeded", config={}, run="workflow-0", attempt=1,
+                started_at=due + 1, ended_at=due + 121)  # fmt: skip
+        add_run(log, "nightly", due + 86_400, "missed", config={}, reason="Nobody was there.")
+    site = build_site().index.parent
+    page = text_of(site, "schedules.html")
+    assert page.index(">2026-03-02 06:00<") < page.index(">2026-03-01 06:00<")
+    assert 'href="runs/workflow-0.html"' in page
+    assert "2 minutes" in page
+    assert "1 of 2 failed, timed out or were missed." in page
+    assert "Nobody was there." in text_of(site, "index.html")
+
+
 def test_drift_is_told_once_a_window_with_how_far_each_group_moved(full: Path) -> None:
     page = text_of(build_site().index.parent, "drift.html")
     assert page.count("2.00×") == 1
@@ -302,7 +345,7 @@ def test_a_folder_of_other_files_is_refused_and_left_alone(full: Path, tmp_path:
     other = tmp_path / "photos"
     other.mkdir()
     (other / "cat.jpg").write_bytes(b"cat")
-    with pytest.raises(ConfigError, match="(?s)may not take the place .* --out FOLDER"):
+    with pytest.raises(ConfigError, match=r"(?s)may not take the place .* --out FOLDER"):
         build_site(other)
     assert [path.name for path in other.iterdir()] == ["cat.jpg"]
     (other / "cat.jpg").unlink()
