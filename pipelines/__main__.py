@@ -18,6 +18,7 @@ VERBS = {
     "list": "print the registered names of a kind of component, one a line",
     "show": "print a run: metrics, verdicts, where its reports are",
     "report": "build the site of all runs, releases and reports, to read in a browser",
+    "backtest": "replay weeks of a log: what retraining never, weekly or daily would have given",
     "serve": "serve the production model over HTTP on this machine",
     "score": "score a file of requests without a server",
     "models": "list, compare, stage, promote, roll back and repair model versions",

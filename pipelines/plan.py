@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from models.assessment.backtest_settings import BacktestConfig
 from models.assessment.retraining import RetrainingConfig, recipe_of
 from models.ctr.config import CTRConfig
 from models.ctr.registry import MODELS
@@ -27,6 +28,7 @@ FORMS: dict[str, type[Settings]] = {
     "drift": DriftConfig,
     "release": ReleaseConfig,
     "retraining": RetrainingConfig,
+    "backtests": BacktestConfig,
     "schedules": ScheduleConfig,
 }
 # The key that names the component, its registry, and what the component calls its settings form.

@@ -117,7 +117,7 @@ def _look_at(plan: RetrainingPlan, log: Any, outlook: Any, seed: int) -> _Seen:
     labels = bin_intents(examples, content, plan.intents)
     frozen = frozen_tokenizer(plan.line, content.load())
     if frozen is not None:
-        codebooks, ids = extend_semantic_ids(frozen.ids, frozen.tokenizer, content, tables)
+        ids, codebooks = extend_semantic_ids(frozen.ids, frozen.tokenizer, content, tables)
     else:
         codebooks, ids = _new_tokenizer(plan, content, tables, seed)
     return _Seen(tables, verdict, content, examples, labels, codebooks, ids)

@@ -22,8 +22,11 @@ from steps.adapters.workspace import local, produce
 )
 def extend_semantic_ids(
     in_use: ArtifactRef, tokenizer: ArtifactRef, embeddings: ArtifactRef, tables: ArtifactRef
-) -> tuple[Annotated[ArtifactRef, "tokenizer"], Annotated[ArtifactRef, "semantic_ids"]]:
-    """Return the frozen tokenizer and the table of today's catalogue that it makes."""
+) -> tuple[Annotated[ArtifactRef, "semantic_ids"], Annotated[ArtifactRef, "tokenizer"]]:
+    """Return the table of today's catalogue and the frozen tokenizer that made it.
+
+    By name: a dynamic pipeline gets a step's outputs in the order of the alphabet.
+    """
 
     def write(folder: Path) -> dict[str, Scalar]:
         content, catalogue = load_embeddings(local(embeddings)), scan_tables(local(tables))
@@ -40,4 +43,4 @@ def extend_semantic_ids(
         parents={**parents, "tables": tables},
         library=caching.tokenizer_code(),
     )
-    return tokenizer, table
+    return table, tokenizer

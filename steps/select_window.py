@@ -35,7 +35,8 @@ def select_window(
     scan = scan_tables(local(log))
     window = newest_window(scan, rules, instant(until))
     if window is None:
-        return Outlook(window=None, over="The log holds no complete window yet.")
+        over = "There is no complete window: no impressions lie in the days before the watermark."
+        return Outlook(window=None, over=over)
     closed = closed_windows(line)
     before = [one.window for one in closed if one.version and one.window.end_s < window.end_s]
     if before:
