@@ -4,7 +4,6 @@ Section 4 of the paper, equation by equation; what it leaves open: docs/models/d
 """
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 from torch import Tensor
@@ -13,12 +12,13 @@ from models.ctr.base import CTRModel, ModelConfig, Output, Stage
 from models.data.batch import Batch
 from models.data.catalogue import Catalogue
 from models.errors import ConfigError, TrainingError
-from models.intents.binning import centre_content, cosine, similarity_level
+from models.intents.binning import centre_content, similarity_level
 from models.layers.attention import Normalisation, TargetAttention
 from models.layers.embedding import ItemEmbedding, UserEmbedding
-from models.layers.intent import DiverseIntent, IntentEstimator
+from models.layers.intent import DiverseIntent, IntentEstimator, Sequences, newest_chosen
+from models.layers.lookup import take_rows
 from models.layers.mlp import MLP, join
-from models.layers.similarity import AdaptiveShift, HybridEnhancer
+from models.layers.similarity import AdaptiveShift, HybridEnhancer, row_cosines
 
 
 class DAIANConfig(ModelConfig):
@@ -37,6 +37,7 @@ class DAIANConfig(ModelConfig):
         intent_width: Width of E_imp and E_exp, over all heads.
         uim_hidden: Hidden layers of UIM.
         similarity_width: Width of U_sim, U_co_id and U_enh_sim.
+        shift_hidden: Hidden units of the shifting units.
         explicit_from_level: Lowest level of likeness to the trigger in the explicit subsequence;
             ``None`` takes the upper half of the levels.
         explicit_length: Behaviours of that subsequence at most, the newest ones.
@@ -59,6 +60,7 @@ class DAIANConfig(ModelConfig):
     intent_width: PositiveInt = 128
     uim_hidden: tuple[PositiveInt, ...] = (128, 64)
     similarity_width: PositiveInt = 32
+    shift_hidden: PositiveInt = 64
     explicit_from_level: NonNegativeInt | None = None
     explicit_length: PositiveInt = 20
     uim_epochs: PositiveInt = 20
@@ -81,7 +83,6 @@ class DAIAN(CTRModel):
 
     config_type = DAIANConfig
     content: Tensor
-    has_content: Tensor
     edges: Tensor
 
     def __init__(self, config: DAIANConfig, catalogue: Catalogue) -> None:
@@ -101,14 +102,13 @@ class DAIAN(CTRModel):
             self.uim = IntentEstimator(catalogue, dim, config.uim_hidden, levels, config.dropout)
             inputs += levels
         if config.die:
-            asked, limit = levels if config.uim else 0, config.explicit_length
-            self.die = DiverseIntent(width, asked, wide, config.heads, limit=limit)
+            self.die = DiverseIntent(width, levels if config.uim else 0, wide, config.heads)
             inputs += 2 * wide
         if config.sein:
             self.enhancer = HybridEnhancer(width, levels, narrow, hidden)
             inputs += narrow
         if config.sein and config.die:
-            self.shift = AdaptiveShift(narrow, wide, hidden)
+            self.shift = AdaptiveShift(narrow, wide, config.shift_hidden)
         if self._pretrains_die:
             self.die_head = MLP(2 * (wide + width), (hidden,), output=1)
         self.head = MLP(inputs, config.head, output=1, dropout=config.dropout)
@@ -147,16 +147,26 @@ class DAIAN(CTRModel):
         return config.uim and config.die and config.three_stage and config.die_epochs > 0
 
     def _score(self, batch: Batch, targets: Int[Tensor, " T"], true_intent: bool) -> Output:
-        target, trigger = self.items(targets), self.items(batch.trigger_item)
-        history, mask = self.items.sequence(batch.history), batch.history_mask
-        intent = self._intent(batch, true_intent)
+        histories = batch.jagged
+        found, (target_row, trigger_row, rows) = self.items.distinct(
+            targets, batch.trigger_item, histories.items
+        )
+        table = self.items(found)
+        target, trigger = take_rows(table, target_row), take_rows(table, trigger_row)
+        if self.settings.uim and not true_intent:
+            intent = self.uim(batch, found, trigger_row, rows).exp()
+        else:
+            intent = self._given_intent(batch)
         intents: tuple[Tensor, ...] = ()
         if self.settings.die:
-            alike = self.alike_to_trigger(batch)
-            intents = self.die(intent, trigger, target, history, mask=mask, alike=alike)
+            places, offsets = self.explicit_subsequence(batch)
+            history = Sequences(table, histories.offsets, rows)
+            alike = Sequences(table, offsets, rows[places])
+            intents = self.die(intent, trigger, target, history, alike)
         if true_intent:
             return Output(self.die_head(join(*intents, target, trigger)).squeeze(-1), intent)
-        parts = [self.user(batch), target, trigger, self.attention(target, history, mask), intent]
+        interest = self.attention.jagged(target, table, histories.offsets, rows)
+        parts = [self.user(batch), target, trigger, interest, intent]
         if self.settings.sein:
             similarity = self.enhancer(
                 target, trigger, self.pair_level(targets, batch.trigger_item)
@@ -166,12 +176,10 @@ class DAIAN(CTRModel):
         logit = self.head(join(*parts, *intents)).squeeze(-1)
         return Output(logit, intent if self.settings.uim else None)
 
-    def _intent(self, batch: Batch, true_intent: bool) -> Float[Tensor, "B n"]:
-        """Return E_int, y_int in its place, or nothing to concatenate without UIM."""
+    def _given_intent(self, batch: Batch) -> Float[Tensor, "B n"]:
+        """Return y_int, or nothing to concatenate where there is no UIM."""
         if not self.settings.uim:
             return torch.zeros(batch.size, 0, device=batch.user.device)
-        if not true_intent:
-            return self.uim(batch).exp()
         if batch.intent is None or not self._pretrains_die:
             raise TrainingError(
                 "Stage 2 needs y_int in the batch, and a model with UIM, DIE and three_stage.",
@@ -188,24 +196,34 @@ class DAIAN(CTRModel):
                 allowed="a catalogue made with content and intents",
                 do="Run embed_items and bin_intents first, or train DIN, which needs neither.",
             )
-        self.register_buffer("content", centre_content(content, mean), persistent=False)
-        self.register_buffer("has_content", self.content.any(-1), persistent=False)
+        centred = centre_content(content, mean)
+        centred[~centred.any(-1)] = torch.nan  # then so is every cosine with what has no content
+        self.register_buffer("content", centred, persistent=False)
         self.register_buffer("edges", edges, persistent=False)
 
     def pair_level(
         self, targets: Int[Tensor, " T"], trigger: Int[Tensor, " B"]
     ) -> Int[Tensor, " T"]:
         """Return the level of M_sim (Eq. 12); -1 where either item has no content."""
-        left, right = self.content[targets.long()], self.content[trigger.long()]  # T C, B C
-        known = self.has_content[targets.long()] & self.has_content[trigger.long()]
-        level = similarity_level(cosine(left, right.expand_as(left)), self.edges)
-        return torch.where(known, level, -1)
+        requests = len(trigger)
+        each = torch.arange(requests + 1) if requests > 1 else torch.tensor([0, len(targets)])
+        left = self.content[trigger.long()]  # B C
+        similarity = row_cosines(left, self.content, targets, each.to(left.device))
+        level = similarity_level(similarity, self.edges)
+        return torch.where(similarity.isnan(), -1, level)
 
-    def alike_to_trigger(self, batch: Batch) -> Bool[Tensor, "B L"]:
-        """Return which behaviours are as like the trigger as the explicit subsequence asks."""
-        trigger = self.content[batch.trigger_item.long()]  # B C
-        history = F.embedding(batch.history, self.content)  # B L C
-        similarity = torch.matmul(history, trigger[..., None]).squeeze(-1)
-        alike = similarity_level(similarity, self.edges) >= self.explicit_from_level
-        known = self.has_content[batch.history.long()]
-        return alike & known & self.has_content[batch.trigger_item.long()][:, None]
+    def alike_to_trigger(self, batch: Batch) -> Bool[Tensor, " E"]:
+        """Return which behaviours are as like the trigger as the explicit subsequence asks.
+
+        Level i and above is what exceeds the edge below it, and NaN exceeds nothing.
+        """
+        histories, left = batch.jagged, self.content[batch.trigger_item.long()]
+        similarity = row_cosines(left, self.content, histories.items, histories.offsets)
+        lowest = self.explicit_from_level
+        edge = self.edges[lowest - 1] if lowest else -torch.inf
+        return similarity > edge
+
+    def explicit_subsequence(self, batch: Batch) -> tuple[Int[Tensor, " S"], Int[Tensor, " B1"]]:
+        """Return the places of the newest of them in the jagged histories, and their offsets."""
+        alike, offsets = self.alike_to_trigger(batch), batch.jagged.offsets
+        return newest_chosen(alike, offsets, self.settings.explicit_length)

@@ -166,7 +166,7 @@ class MultiHeadTargetAttention(nn.Module):
         table: Float[Tensor, "N D"],
         offsets: Int[Tensor, " H1"],
         index: Int[Tensor, " E"],
-        before: Float[Tensor, "D P"] | None = None,
+        before: Float[Tensor, "S D"] | None = None,
     ) -> Float[Tensor, "B E2"]:
         """Return the same for sequences without padding, given as rows of a table.
 
@@ -195,18 +195,14 @@ class MultiHeadTargetAttention(nn.Module):
     def _folded(
         self, query: Float[Tensor, "B Q"], key: Float[Tensor, "H d D"]
     ) -> Float[Tensor, "B H D"]:
-        """Return W^Kᵀ W^Q u of every head: both maps are one matrix, made once a batch."""
-        asked = self.query.weight.view(self.heads, self.head_dim, -1)  # H d Q
-        both = torch.matmul(key.transpose(1, 2), asked).flatten(0, 1)  # HD Q
-        return F.linear(query, both).unflatten(1, (self.heads, -1))
+        queries = self.query(query).unflatten(-1, (self.heads, self.head_dim))  # B H d
+        return torch.einsum("bhe,hed->bhd", queries, key)
 
     def _unfolded(
         self, pooled: Float[Tensor, "B H D"], value: Float[Tensor, "H d D"]
     ) -> Float[Tensor, "B E2"]:
-        """Return W^O W^V of what was pooled, both maps as one matrix too."""
-        last = self.output.weight.view(-1, self.heads, self.head_dim).transpose(0, 1)  # H E d
-        both = torch.matmul(last, value).transpose(0, 1).flatten(1)  # E HD
-        return F.linear(pooled.flatten(1), both)
+        heads = torch.einsum("bhd,hed->bhe", pooled, value)
+        return self.output(heads.flatten(1))
 
 
 class MultiHeadSelfAttention(nn.Module):

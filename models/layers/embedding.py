@@ -108,12 +108,18 @@ class ItemEmbedding(nn.Module):
         gradient applied, once: ``table, (target, history) = items.rows(targets, histories)``, then
         ``take_rows(table, target)``.
         """
+        found, positions = self.distinct(*codes)
+        return self(found), positions
+
+    def distinct(
+        self, *codes: Int[Tensor, "..."]
+    ) -> tuple[Int[Tensor, " n"], tuple[Int[Tensor, "..."], ...]]:
+        """Return the distinct items, and the place of each code among them."""
         found, position = distinct(
             torch.cat([part.flatten() for part in codes]), self.ids.num_embeddings
         )
         parts = position.split([part.numel() for part in codes])
-        shaped = (part.view_as(of) for part, of in zip(parts, codes, strict=True))
-        return self(found), tuple(shaped)
+        return found, tuple(part.view_as(of) for part, of in zip(parts, codes, strict=True))
 
 
 class UserEmbedding(nn.Module):

@@ -1,16 +1,33 @@
 """DAIAN's intent modules: estimation (UIM, Eq. 2–5), implicit (Eq. 6–8) and explicit (Eq. 9–10)."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from models.data.batch import Batch
 from models.data.catalogue import Catalogue
-from models.layers.attention import MultiHeadSelfAttention, MultiHeadTargetAttention
+from models.layers.attention import MultiHeadSelfAttention, MultiHeadTargetAttention, padded
 from models.layers.embedding import ItemEmbedding, UserEmbedding
+from models.layers.lookup import mean_rows, take_rows
 from models.layers.mlp import MLP
+
+
+class Sequences(NamedTuple):
+    """Sequences without padding, as rows of a table.
+
+    Attributes:
+        table: One row a distinct item.
+        offsets: Where each sequence starts in ``rows``, and the end of the last one.
+        rows: Row of the table at each position.
+    """
+
+    table: Float[Tensor, "N D"]
+    offsets: Int[Tensor, " B1"]
+    rows: Int[Tensor, " E"]
 
 
 def newest(
@@ -22,6 +39,22 @@ def newest(
     kept = torch.topk(position, longest, dim=-1).values  # B S
     index = kept.clamp_min(0)[..., None].expand(-1, -1, sequence.shape[-1])
     return torch.gather(sequence, 1, index), kept >= 0
+
+
+def newest_chosen(
+    chosen: Bool[Tensor, " E"], offsets: Int[Tensor, " B1"], limit: int
+) -> tuple[Int[Tensor, " S"], Int[Tensor, " B1"]]:
+    """Return the places of each row's newest chosen events, at most ``limit``, and their offsets.
+
+    Args:
+        chosen: Which events are chosen, row after row, oldest first.
+        offsets: Where each row starts, and the end of the last one.
+        limit: Events a row keeps at most.
+    """
+    before = F.pad(chosen.cumsum(0), (1, 0))
+    left = before[offsets[1:]].repeat_interleave(offsets.diff()) - before[:-1]
+    kept = chosen & (left <= limit)
+    return kept.nonzero().squeeze(-1), F.pad(kept.cumsum(0), (1, 0))[offsets]
 
 
 class IntentEstimator(nn.Module):
@@ -44,10 +77,24 @@ class IntentEstimator(nn.Module):
         width = self.user.width + 2 * self.items.width
         self.mlp = MLP(width, hidden, levels, dropout)
 
-    def forward(self, batch: Batch) -> Float[Tensor, "B n"]:
-        """Return log E_int of each impression's request."""
-        history = self.items.mean(batch.history, batch.history_mask)
-        inputs = [self.user(batch), history, self.items(batch.trigger_item)]
+    def forward(
+        self,
+        batch: Batch,
+        found: Int[Tensor, " N"],
+        trigger: Int[Tensor, " B"],
+        history: Int[Tensor, " E"],
+    ) -> Float[Tensor, "B n"]:
+        """Return log E_int of each impression's request.
+
+        Args:
+            batch: The impressions.
+            found: The distinct items of the batch: `ItemEmbedding.distinct`.
+            trigger: Place of each trigger among them.
+            history: Place of each behaviour.
+        """
+        table = self.items(found)
+        mean = mean_rows(table, history, batch.jagged.offsets)
+        inputs = [self.user(batch), mean, take_rows(table, trigger)]
         return torch.log_softmax(self.mlp(torch.cat(inputs, dim=-1)), dim=-1)
 
 
@@ -70,45 +117,40 @@ class ImplicitIntent(nn.Module):
         self,
         intent: Float[Tensor, "B n"],
         trigger: Float[Tensor, "B D"],
-        history: Float[Tensor, "B L D"],
-        mask: Bool[Tensor, "B L"],
-    ) -> Float[Tensor, "B E"]:
+        history: Sequences,
+    ) -> Float[Tensor, "B I"]:
         """Return E_imp."""
         asked = self.mlp(torch.cat([intent, trigger], dim=-1))  # Eq. 6
-        return self.attention(asked, history, mask)
+        return self.attention.jagged(asked, history.table, history.offsets, history.rows)
 
 
 class ExplicitIntent(nn.Module):
     """What the behaviours alike to the trigger say about the target (Eq. 9–10).
 
+    Where there is a kernel, the self-attention's last map is folded into the target attention's
+    projections, so that it is made once a weight and not once a behaviour.
+
     Args:
         item_width: Width of an item embedding.
         width: Width of the result, over all heads.
         heads: Number of heads.
-        limit: Behaviours of the subsequence at most, the newest ones.
     """
 
-    def __init__(self, item_width: int, width: int, heads: int, limit: int) -> None:
+    def __init__(self, item_width: int, width: int, heads: int) -> None:
         super().__init__()
-        self.limit = limit
         self.self_attention = MultiHeadSelfAttention(item_width, width, heads)
         self.attention = MultiHeadTargetAttention(item_width, item_width, width, heads)
 
-    def relate(
-        self, history: Float[Tensor, "B L D"], alike: Bool[Tensor, "B L"]
-    ) -> tuple[Float[Tensor, "B S D"], Bool[Tensor, "B S"]]:
-        """Return the attended subsequence and its mask (Eq. 9), which no target changes."""
-        subsequence, mask = newest(history, alike, self.limit)
-        return self.self_attention(subsequence, mask), mask
-
-    def forward(
-        self,
-        target: Float[Tensor, "#B D"],
-        subsequence: Float[Tensor, "#B S D"],
-        mask: Bool[Tensor, "#B S"],
-    ) -> Float[Tensor, "B E"]:
-        """Return E_exp (Eq. 10)."""
-        return self.attention(target, subsequence, mask)
+    def forward(self, target: Float[Tensor, "T D"], subsequence: Sequences) -> Float[Tensor, "T I"]:
+        """Return E_exp."""
+        table, offsets, rows = subsequence
+        if not self.self_attention.takes(table):
+            keys, mask = padded(table, offsets, rows)
+            return self.attention(target, self.self_attention(keys, mask), mask)
+        related = self.self_attention.jagged(table, offsets, rows)  # E I
+        places = torch.arange(len(rows), device=rows.device)
+        last = self.self_attention.output.weight
+        return self.attention.jagged(target, related, offsets, places, before=last)
 
 
 class DiverseIntent(nn.Module):
@@ -119,25 +161,28 @@ class DiverseIntent(nn.Module):
         levels: Width of the intent distribution; 0 without UIM.
         width: Width of each result, over all heads.
         heads: Number of heads.
-        limit: Behaviours of the explicit subsequence at most.
     """
 
-    def __init__(self, item_width: int, levels: int, width: int, heads: int, *, limit: int) -> None:
+    def __init__(self, item_width: int, levels: int, width: int, heads: int) -> None:
         super().__init__()
         self.implicit = ImplicitIntent(item_width, levels, width, heads)
-        self.explicit = ExplicitIntent(item_width, width, heads, limit)
+        self.explicit = ExplicitIntent(item_width, width, heads)
 
     def forward(
         self,
         intent: Float[Tensor, "B n"],
         trigger: Float[Tensor, "B D"],
         target: Float[Tensor, "T D"],
-        history: Float[Tensor, "B L D"],
-        *,
-        mask: Bool[Tensor, "B L"],
-        alike: Bool[Tensor, "B L"],
-    ) -> tuple[Float[Tensor, "B E"], Float[Tensor, "T E"]]:
-        """Return E_imp, one per request, and E_exp, one per target."""
-        implicit = self.implicit(intent, trigger, history, mask)
-        subsequence, kept = self.explicit.relate(history, alike & mask)
-        return implicit, self.explicit(target, subsequence, kept)
+        history: Sequences,
+        alike: Sequences,
+    ) -> tuple[Float[Tensor, "B I"], Float[Tensor, "T I"]]:
+        """Return E_imp, one per request, and E_exp, one per target.
+
+        Args:
+            intent: E_int, or y_int in its place.
+            trigger: Trigger item embedding.
+            target: Target item embedding.
+            history: All behaviours.
+            alike: Those that are alike to the trigger.
+        """
+        return self.implicit(intent, trigger, history), self.explicit(target, alike)

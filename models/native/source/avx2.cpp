@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "head_attention.h"
 #include "target_attention.h"
 
 #if defined(__clang__)
@@ -40,9 +41,11 @@ INLINE Vector selected(const uint8_t* bits, Vector value) {
 
 #include "forward.inc"
 #include "backward.inc"
+#include "head_attention.inc"
 
 namespace intentflow {
 Kernels avx2_kernels() { return {forward, backward}; }
+HeadKernels avx2_head_kernels() { return {head_forward, head_backward, row_dots}; }
 }  // namespace intentflow
 #if defined(__clang__)
 #pragma clang attribute pop

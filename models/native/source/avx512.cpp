@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "head_attention.h"
 #include "target_attention.h"
 
 #if defined(__clang__)
@@ -38,9 +39,11 @@ INLINE Vector selected(const uint8_t* bits, Vector value) {
 
 #include "forward.inc"
 #include "backward.inc"
+#include "head_attention.inc"
 
 namespace intentflow {
 Kernels avx512_kernels() { return {forward, backward}; }
+HeadKernels avx512_head_kernels() { return {head_forward, head_backward, row_dots}; }
 }  // namespace intentflow
 #if defined(__clang__)
 #pragma clang attribute pop

@@ -2,6 +2,7 @@
 // is two registers there.
 #include <cstdint>
 
+#include "head_attention.h"
 #include "target_attention.h"
 
 #define WIDTH 8
@@ -34,7 +35,9 @@ INLINE Vector selected(const uint8_t* bits, Vector value) {
 
 #include "forward.inc"
 #include "backward.inc"
+#include "head_attention.inc"
 
 namespace intentflow {
 Kernels portable_kernels() { return {forward, backward}; }
+HeadKernels portable_head_kernels() { return {head_forward, head_backward, row_dots}; }
 }  // namespace intentflow

@@ -26,6 +26,11 @@ def batch_of(dataset: Dataset, *, triggered: bool = True) -> Batch:
     )
 
 
+def padded_alike(model: DAIAN, batch: Batch) -> torch.Tensor:
+    empty = torch.zeros_like(batch.history_mask)
+    return empty.masked_scatter(batch.history_mask, model.alike_to_trigger(batch))
+
+
 @pytest.mark.parametrize("uim", [True, False])
 @pytest.mark.parametrize("die", [True, False])
 @pytest.mark.parametrize("sein", [True, False])
@@ -110,7 +115,7 @@ def test_the_explicit_subsequence_is_what_the_labels_call_alike(dataset: Dataset
     """The level of a behaviour against the trigger is that of a target: one definition."""
     model = model_with(dataset, explicit_from_level=2)
     batch = batch_of(dataset)
-    alike = model.alike_to_trigger(batch)
+    alike = padded_alike(model, batch)
     for column in range(batch.history.shape[1]):
         levels = model.pair_level(batch.history[:, column], batch.trigger_item)
         real = batch.history_mask[:, column]
@@ -134,7 +139,7 @@ def test_a_behaviour_without_content_is_never_alike(dataset: Dataset) -> None:
     item = int(batch.history[batch.history_mask][0])
     assert bare.catalogue.content is not None
     bare.catalogue.content[item] = 0.0
-    alike = model_with(bare, explicit_from_level=0).alike_to_trigger(batch)
+    alike = padded_alike(model_with(bare, explicit_from_level=0), batch)
     of_trigger = batch.trigger_item == item
     assert not alike[(batch.history == item)].any()
     assert not alike[of_trigger].any()
