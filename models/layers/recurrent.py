@@ -7,6 +7,8 @@ steps of a block; and the recurrence is one autograd function with its backward 
 operations a step, on buffers that stay in the cache.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -19,6 +21,7 @@ from torch.autograd.function import once_differentiable
 from models.layers.lookup import take_rows
 
 BLOCK_ROWS = 1024
+STEP_WORK = 8_000_000  # multiplications of a step that are worth waking another thread for
 # Values laid out step by step have one axis, ``T``: all behaviours of the batch.
 
 
@@ -157,11 +160,12 @@ class _Recurrence(torch.autograd.Function):
     ) -> Tensor:
         states = inputs.new_empty(inputs.shape[0], state_weight.shape[1])
         end = 0
-        for counts in alive:
-            here = slice(end, end := end + sum(counts))
-            weights = None if attention is None else attention[here]
-            gates = _input_share(inputs[here], input_weight, bias)
-            states[here] = _run(gates, weights, state_weight, counts).t()
+        with _threads_for(alive, state_weight):
+            for counts in alive:
+                here = slice(end, end := end + sum(counts))
+                weights = None if attention is None else attention[here]
+                gates = _input_share(inputs[here], input_weight, bias)
+                states[here] = _run(gates, weights, state_weight, counts).t()
         ctx.save_for_backward(inputs, attention, input_weight, state_weight, bias, states)
         ctx.alive = alive
         return states
@@ -176,21 +180,22 @@ class _Recurrence(torch.autograd.Function):
         to_inputs = torch.empty_like(inputs)
         to_attention = inputs.new_empty(len(inputs))
         totals = [torch.zeros_like(weight) for weight in (input_weight, state_weight, bias)]
-        for counts in ctx.alive:
-            here = slice(end, end := end + sum(counts))
-            weights = None if attention is None else attention[here]
-            before = _before(states[here].t(), counts)
-            gates = _input_share(inputs[here], input_weight, bias)
-            slopes, slope = _block_back(
-                gates, before, weights, gradients[0][here].t(), state_weight, counts
-            )
-            from_inputs = slopes[: 3 * hidden]
-            torch.mm(from_inputs.t(), input_weight, out=to_inputs[here])
-            if slope is not None:
-                to_attention[here] = slope
-            totals[0].addmm_(from_inputs, inputs[here])
-            totals[1].addmm_(slopes[hidden:], before.t())
-            totals[2] += from_inputs.sum(1)
+        with _threads_for(ctx.alive, state_weight):
+            for counts in ctx.alive:
+                here = slice(end, end := end + sum(counts))
+                weights = None if attention is None else attention[here]
+                before = _before(states[here].t(), counts)
+                gates = _input_share(inputs[here], input_weight, bias)
+                slopes, slope = _block_back(
+                    gates, before, weights, gradients[0][here].t(), state_weight, counts
+                )
+                from_inputs = slopes[: 3 * hidden]
+                torch.mm(from_inputs.t(), input_weight, out=to_inputs[here])
+                if slope is not None:
+                    to_attention[here] = slope
+                totals[0].addmm_(from_inputs, inputs[here])
+                totals[1].addmm_(slopes[hidden:], before.t())
+                totals[2] += from_inputs.sum(1)
         return (to_inputs, None if attention is None else to_attention, *totals, None)
 
 
@@ -215,7 +220,7 @@ def _run(
         previous = previous[:, :rows]
         gates[hidden:, here].addmm_(state_weight, previous)
         gates[hidden : 3 * hidden, here].sigmoid_()
-        _tanh(candidate[:, here].addcmul_(reset[:, here], product[:, here]))
+        candidate[:, here].addcmul_(reset[:, here], product[:, here]).tanh_()
         gate = update[:, here]
         if attention is not None:
             gate = gate * attention[here]
@@ -224,9 +229,18 @@ def _run(
     return states
 
 
-def _tanh(values: Tensor) -> None:
-    """Replace the values by their tanh; PyTorch's own wakes all threads for a handful of them."""
-    values.mul_(2.0).sigmoid_().mul_(2.0).sub_(1.0)
+@contextmanager
+def _threads_for(alive: tuple[tuple[int, ...], ...], state_weight: Tensor) -> Iterator[None]:
+    """Keep steps of little work on one thread: waking others would take longer than the step."""
+    threads, rows = torch.get_num_threads(), max((max(one, default=0) for one in alive), default=0)
+    if threads == 1 or rows * state_weight.numel() >= STEP_WORK:
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _block_back(
@@ -242,7 +256,7 @@ def _block_back(
     gates[hidden:].addmm_(state_weight, before)
     gates[hidden : 3 * hidden].sigmoid_()
     candidate, update, reset, product = gates.view(4, hidden, -1).unbind(0)
-    _tanh(candidate.addcmul_(reset, product))
+    candidate.addcmul_(reset, product).tanh_()
     towards = candidate - before  # how far the update gate can move the state
     used = update if attention is None else update * attention
     factors = gates.new_empty(4, *before.shape)  # of c, of u; of r and of p, given that of c
