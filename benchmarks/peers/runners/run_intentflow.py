@@ -13,7 +13,7 @@ from models.training.loop import TrainingLoop
 
 SETTINGS = {
     "din": {"use_trigger": False},
-    "dien": {"use_trigger": False},
+    "dien": {"use_trigger": False, "auxiliary_weight": 0.0},  # as FuxiCTR and DeepCTR-Torch come
     "dcnv2": {"use_trigger": False},
     "deepfm": {"use_trigger": False, "history": "none"},
 }
