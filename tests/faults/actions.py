@@ -8,6 +8,7 @@ from tests.models.training.synthetic import small_config
 def prepare() -> None:
     """Import what the actions need, so that forks have it."""
     import bentoml
+    import torch
     from starlette.testclient import TestClient
 
     import models.serving.service
@@ -16,6 +17,7 @@ def prepare() -> None:
     import steps.adapters.release
     import steps.adapters.workspace
 
+    torch.optim.Adagrad([torch.nn.Parameter(torch.zeros(1))])  # the first one imports for seconds
     assert bentoml
     assert TestClient
     assert models.serving.service

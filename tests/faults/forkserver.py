@@ -13,10 +13,10 @@ import os
 import resource
 import runpy
 import signal
+import socket
 import struct
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CHANGES = {"os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.truncate", "os.link", "os.chmod",
            "subprocess.Popen"}  # fmt: skip
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
+STARTS_PROGRAMS = {"package"}
 Job = Mapping[str, Any]
 
 
@@ -78,32 +79,68 @@ class Points:
             (os.killpg if self.group else os.kill)(self.main, signal.SIGKILL)
 
 
-def forked_run(command: list[str], **options: Any) -> "subprocess.CompletedProcess[str]":
-    """Do as `subprocess.run` with a Python program, in a fork that has imported all it needs."""
-    if command[0] != sys.executable or command[1].startswith("-"):
-        return REAL_RUN(command, **options)
-    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as told:
-        given.write((options.get("input") or "").encode())
-        given.seek(0)
-        child = os.fork()
-        if child == 0:
-            for number, file in enumerate((given, told, told)):
-                os.dup2(file.fileno(), number)
-            _become(command[1:], options)
-        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        told.seek(0)
-        said = told.read().decode()
-    if code and options.get("check"):
-        raise subprocess.CalledProcessError(code, command, said, said)
-    return subprocess.CompletedProcess(command, code, said, "")
+class Programs:
+    """Runs Python programs for an action: in forks of a process that did nothing yet but import.
+
+    Not in forks of the action's own process, whose polars has threads that a fork would not have.
+    """
+
+    def __init__(self) -> None:
+        self.ours, theirs = socket.socketpair()
+        if os.fork() == 0:
+            self.ours.close()
+            self._serve(theirs)
+        theirs.close()
+
+    def run(self, command: list[str], **options: Any) -> "subprocess.CompletedProcess[str]":
+        """Do as `subprocess.run` does; what is no Python program is left to that."""
+        if command[0] != sys.executable or command[1].startswith("-"):
+            return REAL_RUN(command, **options)
+        asked = [command[1:], str(options["cwd"]), dict(options["env"]), options.get("input") or ""]
+        with self.ours.makefile("rw", encoding="utf-8") as talk:
+            talk.write(json.dumps(asked) + "\n")
+            talk.flush()
+            code, said = json.loads(talk.readline())
+        if code and options.get("check"):
+            raise subprocess.CalledProcessError(code, command, said, said)
+        return subprocess.CompletedProcess(command, code, said, "")
+
+    def _serve(self, theirs: socket.socket) -> None:
+        with theirs.makefile("rw", encoding="utf-8") as talk:
+            for line in talk:
+                answer = _run_in_fork(*json.loads(line))
+                try:
+                    talk.write(json.dumps(answer) + "\n")
+                    talk.flush()
+                except OSError:  # who asked was killed
+                    break
+        os._exit(0)
 
 
-def _become(arguments: list[str], options: Mapping[str, Any]) -> None:
+def _run_in_fork(
+    arguments: list[str], cwd: str, environment: dict[str, str], given: str
+) -> tuple[int, str]:
+    stdin, told = os.memfd_create("stdin"), os.memfd_create("stdout")
+    os.write(stdin, given.encode())
+    os.lseek(stdin, 0, os.SEEK_SET)
+    child = os.fork()
+    if child == 0:
+        for number, file in enumerate((stdin, told, told)):
+            os.dup2(file, number)
+        _become(arguments, cwd, environment)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    said = os.pread(told, os.fstat(told).st_size, 0).decode()
+    os.close(stdin)
+    os.close(told)
+    return code, said
+
+
+def _become(arguments: list[str], cwd: str, environment: dict[str, str]) -> None:
     code = 1
     try:
-        os.chdir(options["cwd"])
+        os.chdir(cwd)
         os.environ.clear()
-        os.environ.update(options["env"])
+        os.environ.update(environment)
         sys.argv = arguments
         sys.path[:] = [place for place in sys.path if Path(place or ".").resolve() != ROOT]
         for name in [name for name in sys.modules if name.split(".")[0] in {"models", "steps"}]:
@@ -141,10 +178,11 @@ def perform(job: Job) -> tuple[int, int]:
 
         if job.get("file_limit"):
             resource.setrlimit(resource.RLIMIT_FSIZE, (job["file_limit"], resource.RLIM_INFINITY))
-        subprocess.run = forked_run  # type: ignore[assignment]
         points = Points(job.get("kill_at"), job.get("group", False), tell)
         if job.get("watch", True):
             points.install()
+        if job["action"] in STARTS_PROGRAMS:
+            subprocess.run = Programs().run  # type: ignore[assignment]
         result = getattr(actions, job["action"])(**job["arguments"])
         names = os.pread(tell, os.fstat(tell).st_size, 0).decode().splitlines()
         os.write(told, json.dumps({"result": result, "points": names}).encode())

@@ -116,7 +116,7 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
 
 
 def ask(serving: Serving) -> Load:
-    return Load(serving.port, serving.bodies, clients=CLIENTS, pause_s=0.01)
+    return Load(serving.port, serving.bodies, clients=CLIENTS, pause_s=0.03)
 
 
 def test_twenty_swaps_under_load_fail_no_request_mix_no_versions_and_keep_no_memory(
