@@ -36,17 +36,22 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
+def new_folder(path: Path, *, sync: bool = True) -> Iterator[Path]:
     """Yield a temporary folder that takes the place of ``path`` when the block ends well.
 
     An older folder at ``path`` stays untouched until then, and for good if the block raises.
+
+    Args:
+        path: Where the folder is to stand.
+        sync: Whether to make every file in it durable; without, the caller has done so.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=own_prefix(), dir=path.parent))
     try:
         yield temporary
         temporary.chmod(0o755)
-        _sync_tree(temporary)
+        if sync:
+            _sync_tree(temporary)
         _swap_in(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -8,10 +8,11 @@ returns) is not.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from typing import Literal
 
-from jinja2 import Environment
+from jinja2 import Environment, Template
 
 Tone = Literal["good", "bad", "mixed", "plain"]
 Number = int | float
@@ -80,18 +81,27 @@ def render_page(
         facts: Name and value of what a reader needs to reproduce the page: commit, seed, …
         kicker: The small line above the title.
     """
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(_template("page.html"))
-    return template.render(
+    return _page_template().render(
         title=title,
         sections=sections,
         verdict=verdict,
         lead=lead,
         facts={name: str(value) for name, value in (facts or {}).items()},
         kicker=kicker,
-        css=Html(_template("page.css")),
+        css=Html(_style()),
     )
 
 
-def _template(name: str) -> str:
+@cache
+def _page_template() -> Template:
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(_text("page.html"))
+
+
+@cache
+def _style() -> str:
+    return _text("page.css")
+
+
+def _text(name: str) -> str:
     return (files("models.reports") / "templates" / name).read_text(encoding="utf-8")

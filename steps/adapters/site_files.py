@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -20,6 +21,7 @@ from models.errors import ConfigError
 from models.files import new_folder
 
 RECORD = "site.json"
+SYNCING = 16  # files at a time: each waits for the disk, and a first build writes hundreds
 
 
 class Entry(BaseModel):
@@ -50,6 +52,7 @@ class SiteFolder:
         """Write into ``new``, taking what did not change from ``old``."""
         self.entries: dict[str, Entry] = {}
         self.kept = 0
+        self._written: list[Path] = []
         self._new, self._old = new, old
         self._before = _record(old)
 
@@ -76,7 +79,9 @@ class SiteFolder:
         self, place: str, content: bytes, mark: str, refers_to: tuple[str, ...] = ()
     ) -> Entry:
         """Write a file and note what it was made of."""
-        self._path(place).write_bytes(content)
+        path = self._path(place)
+        path.write_bytes(content)
+        self._written.append(path)
         entry = self.entries[place] = Entry(mark=mark, size=len(content), refers_to=refers_to)
         return entry
 
@@ -88,9 +93,12 @@ class SiteFolder:
         return entry
 
     def finish(self) -> None:
-        """Write the record of the site, which also says that the folder is one."""
+        """Write the record, which also says that the folder is a site, and make all durable."""
         record = {place: entry.model_dump(mode="json") for place, entry in self.entries.items()}
-        (self._new / RECORD).write_text(json.dumps(record, indent=0) + "\n", encoding="utf-8")
+        path = self._new / RECORD
+        path.write_text(json.dumps(record, indent=0) + "\n", encoding="utf-8")
+        with ThreadPoolExecutor(SYNCING) as pool:
+            list(pool.map(_sync, [*self._written, path]))
 
     def _path(self, place: str) -> Path:
         path = self._new / place
@@ -113,7 +121,7 @@ def new_site(folder: Path, lock: Path) -> Iterator[SiteFolder]:
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
-        with new_folder(folder) as new:
+        with new_folder(folder, sync=False) as new:
             site = SiteFolder(new, folder)
             yield site
             site.finish()
@@ -131,6 +139,12 @@ def link(source: Path, path: Path) -> None:
         os.link(source, path)
     except OSError:
         shutil.copy2(source, path)
+
+
+def _sync(path: Path) -> None:
+    """Make a new file durable; what is linked from the site before is durable already."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def _refuse_others_files(folder: Path) -> None:
