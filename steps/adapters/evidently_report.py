@@ -37,14 +37,14 @@ def make_report(
     measured on all rows, so that report, workspace and verdict agree.
 
     Args:
-        compared: What was compared.
+        compared: What was compared, furthest moved first.
         windows: Rows of the reference and of the current window, to draw.
-        config: The project's name.
+        config: The project's name, and how many columns are shown.
         page: Where the HTML report goes.
         destination: The workspace, and the name of the snapshot in it.
     """
     known = {one.column.name: one.column for one in compared if one.column.statistic is not None}
-    drawn = [one for one in compared if one.column.name in known]
+    drawn = [one for one in compared if one.column.name in known][: config.report_columns]
     sides = [[row_values(one, window) for one in drawn] for window in windows]
     drawable = [bool(a.count() and b.count()) for a, b in zip(*sides, strict=True)]
     with _quiet():

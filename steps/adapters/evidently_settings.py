@@ -14,10 +14,13 @@ class DriftConfig(DriftSettings):
     Args:
         report_rows: Rows of each window that Evidently draws its figures from; what it says of
             drift was measured on all ``sample_rows``.
+        report_columns: Columns that Evidently shows, furthest moved first; each adds about 50 kB to
+            its page.
         project: Name of the project in the Evidently workspace.
         notify: The hooks that are told; an empty list tells nobody.
     """
 
     report_rows: int = Field(default=5000, ge=50)
+    report_columns: int = Field(default=40, ge=1)
     project: str = "intentflow"
     notify: tuple[NotifyConfig, ...] = (NotifyConfig(on=("drifted",)),)
