@@ -8,6 +8,7 @@ from itertools import pairwise
 from models.reports.page import Html, Number
 from models.reports.svg import Plot, axes, limits, plot, ticks, words_for
 
+CROWD = 25  # more points than this get small dots
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 _STEPS = (
     *(n * MINUTE for n in (1, 2, 5, 10, 20, 30)),
@@ -96,7 +97,7 @@ def _draw(figure: Plot, track: Track) -> None:
     if track.joined:
         figure.line([at for at, _ in drawn], [value for _, value in drawn], track.style)
     for point in points if track.dots else ():
-        figure.dot(point, f"fill-{track.style}", 4)
+        figure.dot(point, f"fill-{track.style}", 4 if len(points) <= CROWD else 2)
 
 
 def _stepped(points: Sequence[tuple[float, Number]], end: Number) -> Iterable[tuple[float, Number]]:

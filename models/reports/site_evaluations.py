@@ -68,7 +68,7 @@ def _body(runs: list[Run]) -> Html:
         ]
         for run in judged
     ]
-    gains = [f"{METRIC_NAMES[metric]} over the champion" for metric in CHARTED]
+    gains = [f"Gain in {METRIC_NAMES[metric]}" for metric in CHARTED]
     return join(figures(charts), table(["Run", "Pages", *metric_heads(), *gains], rows))
 
 
