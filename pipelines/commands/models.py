@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
 from typing import Any
 
 from pipelines.commands import promote, rollback
@@ -90,7 +91,8 @@ def _doctor(arguments: argparse.Namespace) -> int:
     folder = line_folder(arguments.line)
     model = None if arguments.skip_zenml else folder.name
     line = Line(folder=folder, stores=(state_folder() / "bento",), model=model)
-    found = repair(line) if arguments.repair else diagnose(line)
+    with redirect_stdout(sys.stderr):  # ZenML has things to say, and our answer may be JSON
+        found = repair(line) if arguments.repair else diagnose(line)
     told = [
         {"kind": t.kind, "what": t.what, "where": t.where, "do": t.do, "repaired": t.repaired}
         for t in found

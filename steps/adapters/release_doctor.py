@@ -161,6 +161,8 @@ def _derived(folder: Path) -> Iterator[Trouble]:
             settle(folder)
 
     try:
+        if read_pointer(folder) is None and replay(read_history(folder)) is not None:
+            return  # what they follow is missing, which has its own check
         wrong = astray(folder)
     except ReleaseError:
         return
