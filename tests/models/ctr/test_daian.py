@@ -4,9 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from models.ctr.config import TrainingConfig
 from models.ctr.daian import DAIAN, DAIANConfig
 from models.data.batch import Batch
 from models.errors import ConfigError, TrainingError
+from models.intents.labels import _request_intent
+from models.metrics.ranking import auc, gauc, rela_impr
+from models.training.optimizers import freeze_outside, make_optimizer
 from models.training.stages import stage_batch, stage_loss, stage_rows
 from tests.models.training.synthetic import SMALL_BY_MODEL, Dataset
 
@@ -164,3 +168,97 @@ def test_an_item_learns_nothing_from_the_enhancers_second_term(dataset: Dataset)
     model.enhancer(target, trigger, level).sum().backward()
     assert target.grad is not None
     assert target.grad.abs().max() == 0
+
+
+def test_equation_1_by_hand() -> None:
+    """Three clicks at the levels 0, 2, 2, one of no known level, and a request without clicks."""
+    level = np.array([0, 2, 2, -1, 1, 3], np.int8)
+    label = np.array([1, 1, 1, 1, 0, 0])
+    request = np.array([0, 0, 0, 0, 0, 1])
+    intent, known = _request_intent(level, label, request, 4)
+    np.testing.assert_allclose(intent, [[1 / 3, 0, 2 / 3, 0], [0, 0, 0, 0]], rtol=1e-6)
+    assert known.tolist() == [True, False]
+
+
+def test_equation_12_by_hand(dataset: Dataset) -> None:
+    """Cosines 1, 0.6 and -1 with the trigger (3, 4), cut at -0.5, 0.5 and 0.9; one without."""
+    content = torch.zeros(dataset.store.spec.num_items, 2)
+    content[2:6] = torch.tensor([[3.0, 4.0], [1.0, 0.0], [-6.0, -8.0], [0.0, 0.0]])
+    catalogue = replace(
+        dataset.catalogue,
+        content=torch.nn.functional.normalize(content, dim=-1),
+        content_mean=torch.zeros(2),
+        intent_edges=torch.tensor([-0.5, 0.5, 0.9]),
+    )
+    model = model_with(replace(dataset, catalogue=catalogue))
+    targets = torch.tensor([2, 3, 4, 5], dtype=torch.int32)
+    trigger = torch.full((4,), 2, dtype=torch.int32)
+    assert model.pair_level(targets, trigger).tolist() == [3, 2, 0, -1]
+    assert model.pair_level(targets, trigger[:1]).tolist() == [3, 2, 0, -1]
+
+
+@pytest.mark.parametrize("levels", [2, 6, 20])
+def test_any_number_of_levels_from_2_to_20_works(levels: int, dataset: Dataset) -> None:
+    edges = torch.linspace(-0.9, 0.9, levels - 1)
+    changed = replace(dataset, catalogue=replace(dataset.catalogue, intent_edges=edges))
+    model = model_with(changed).eval()
+    found = model.predict(dataset.store.gather(dataset.store.rows("test")[:20]))
+    assert found.intent is not None
+    assert found.intent.shape == (20, levels)
+    assert found.logit.isfinite().all()
+
+
+def test_equations_22_to_24_by_hand() -> None:
+    """AUC 3/4 over two pairs of pairs; users' AUCs 1 and 0 weighed 3 to 2; then against 0.65."""
+    labels, scores = np.array([1, 1, 0, 0]), np.array([0.9, 0.4, 0.6, 0.1])
+    assert auc(labels, scores) == pytest.approx(0.75)
+    label, score = np.array([1, 0, 0, 1, 0]), np.array([0.9, 0.3, 0.2, 0.1, 0.8])
+    grouped = gauc(label, score, np.array([7, 7, 7, 8, 8])).value
+    assert grouped == pytest.approx((3 * 1.0 + 2 * 0.0) / 5)
+    assert rela_impr(0.75, 0.65) == pytest.approx((0.25 / 0.15 - 1) * 100)
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_the_stop_of_equations_15_and_16_stands_in_the_whole_model(
+    which: int, dataset: Dataset
+) -> None:
+    """Perturbed, an intent moves its factor; yet its gradient is the factor's value alone.
+
+    Shifted = factor · intent, so gradient · intent = shifted, also where the intent is zero.
+    """
+    model, batch = model_with(dataset), batch_of(dataset)
+    kept: list[tuple[torch.Tensor, ...]] = []
+
+    def keep(_: torch.nn.Module, inputs: tuple[torch.Tensor, ...], shifted: object) -> None:
+        assert isinstance(shifted, tuple)
+        kept.append((inputs[1 + which], shifted[which]))
+
+    model.shift.register_forward_hook(keep)
+    model(batch)
+    intent, shifted = kept[0]
+    (gradient,) = torch.autograd.grad(shifted.sum(), intent, retain_graph=True)
+    torch.testing.assert_close(gradient * intent, shifted)
+    assert gradient.ne(0).all()
+    unit = (model.shift.implicit, model.shift.explicit)[which]
+    similarity = torch.ones(len(intent), 4)
+    moved = unit(similarity, intent.detach() + 1.0) - unit(similarity, intent.detach())
+    assert moved.abs().max() > 1e-4
+
+
+def test_stage_three_gives_uim_its_smaller_rate(dataset: Dataset) -> None:
+    model = model_with(dataset, uim_lr_scale=0.25)
+    joint = model.stages()[-1]
+    freeze_outside(joint, model)
+    optimizer = make_optimizer(joint, model, TrainingConfig(learning_rate=0.01))
+    rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
+    for name, parameter in model.named_parameters():
+        assert rates[id(parameter)] == pytest.approx(0.0025 if name.startswith("uim.") else 0.01)
+
+
+def test_requests_without_a_click_teach_no_intent(dataset: Dataset) -> None:
+    uim, die, joint = model_with(dataset).stages()
+    for stage in (uim, die):
+        rows = stage_rows(stage, dataset.store, dataset.intents, "train")
+        assert dataset.intents.has_intent[np.asarray(dataset.store.request)[rows]].all()
+    rows = stage_rows(joint, dataset.store, dataset.intents, "train")
+    assert not dataset.intents.has_intent[np.asarray(dataset.store.request)[rows]].all()
