@@ -31,7 +31,7 @@ class DAIANConfig(ModelConfig):
         three_stage: Pre-training of UIM and DIE (4.4).
         head: Hidden layers of the head.
         attention_hidden: Hidden units of the base DIN's activation unit.
-        normalisation: As in DIN.
+        normalisation: As in DIN: what turns the base's attention scores into weights.
         dropout: Share of hidden units of the head and of UIM dropped in training.
         heads: Heads of every multi-head attention.
         intent_width: Width of E_imp and E_exp, over all heads.
@@ -54,7 +54,7 @@ class DAIANConfig(ModelConfig):
     three_stage: bool = True
     head: tuple[PositiveInt, ...] = (512, 256, 128)
     attention_hidden: PositiveInt = 128
-    normalisation: Normalisation = "none"
+    normalisation: Normalisation = "softmax"
     dropout: float = Field(0.0, ge=0.0, lt=1.0)
     heads: PositiveInt = 4
     intent_width: PositiveInt = 128
