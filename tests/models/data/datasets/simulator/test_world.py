@@ -196,10 +196,10 @@ def test_fashion_moves_the_click_rates_of_categories_and_forgets_by_its_half_lif
 
 
 def test_fashion_leaves_the_click_rate_and_the_requests_as_they_were(world: World) -> None:
-    moved = small(drift=DriftSettings(fashion=0.8))
+    moved = small(drift=DriftSettings(fashion=0.3))
     assert moved.probability.mean() == pytest.approx(world.probability.mean(), rel=0.1)
     np.testing.assert_array_equal(moved.shown.item, world.shown.item)
-    assert np.corrcoef(moved.probability, world.probability)[0, 1] < 0.9
+    assert np.corrcoef(moved.probability, world.probability)[0, 1] < 0.97
 
 
 def test_new_items_are_neither_shown_nor_sought_before_their_day() -> None:
