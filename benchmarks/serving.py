@@ -192,15 +192,21 @@ def command_to_served(state: Path, load: Load) -> float:
 
 
 def megabytes(server: "subprocess.Popen[bytes]") -> float:
-    """Return the memory of all processes of the server."""
-    total = 0
-    for folder in Path("/proc").glob("[0-9]*"):
+    """Return the memory of the server and of the processes it started."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
-            if os.getsid(int(folder.name)) == server.pid:
-                rollup = (folder / "smaps_rollup").read_text(encoding="utf-8").splitlines()
-                total += sum(int(line.split()[1]) for line in rollup if line.startswith("Pss:"))
-        except (OSError, ProcessLookupError):
+            words = stat.read_text(encoding="utf-8").rpartition(")")[2].split()
+            parents[int(stat.parent.name)] = int(words[1])
+        except OSError:  # it has just ended
             continue
+    family = {server.pid}
+    while more := {child for child, parent in parents.items() if parent in family} - family:
+        family |= more
+    total = 0
+    for process in family:
+        rollup = Path(f"/proc/{process}/smaps_rollup").read_text(encoding="utf-8").splitlines()
+        total += sum(int(line.split()[1]) for line in rollup if line.startswith("Pss:"))
     return total / 1024
 
 
