@@ -32,6 +32,7 @@ from models.data.gathering import jagged_history
 from models.native import library
 from models.training.optimizers import make_optimizer
 from models.training.ordering import epoch_order
+from models.training.row_updates import follow
 from models.training.stages import stage_loss
 
 STEPS, MEASURED = 4, 3
@@ -120,11 +121,12 @@ def measure(case: dict[str, Any], batch_size: int, threads: int) -> dict[str, fl
 
     chunks = [chunk for chunk in chunks if len(chunk)]
     per_example = {}
-    for name, work in (("train", train), ("score", infer)):
-        work(chunks[0])
-        per_example[name] = min(
-            _cpu_seconds(work, chunks[run::MEASURED]) for run in range(MEASURED)
-        )
+    with follow(model, optimizer):
+        for name, work in (("train", train), ("score", infer)):
+            work(chunks[0])
+            per_example[name] = min(
+                _cpu_seconds(work, chunks[run::MEASURED]) for run in range(MEASURED)
+            )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {**{f"{name} µs": 1e6 * value for name, value in per_example.items()}, "peak MB": peak}
 
