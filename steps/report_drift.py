@@ -8,9 +8,9 @@ from models.artifacts import ArtifactRef
 from models.assessment.windows import drift_windows
 from models.settings import parse_settings
 from steps.adapters import caching
-from steps.adapters.drift_embeddings import embeddings_of_windows, hashes_of
 from steps.adapters.evidently import DriftConfig
 from steps.adapters.evidently import report_drift as report
+from steps.adapters.evidently_embeddings import embeddings_of_windows, hashes_of
 from steps.adapters.materializers import ArtifactRefMaterializer
 from steps.adapters.releases import champion_folder
 from steps.adapters.workspace import local, produce, state_folder

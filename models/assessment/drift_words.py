@@ -119,9 +119,14 @@ def _plainly(one: Compared, before: Window, now: Window) -> str:
         return _embedding_sentence(one, before, now)
     words = f"{column.name} went from {column.reference} to {column.current}"
     stick = one.yardstick
-    if isinstance(stick, ColumnShares) and stick.bins.edges is not None:
+    if not isinstance(stick, ColumnShares) or column.group == "label":
+        return words
+    name = stick.bins.names[one.most_changed]
+    if stick.bins.edges is not None and name != MISSING:
         return words + _unit_words(before.rows[stick.name], now.rows[stick.name])
-    return words
+    left, right = (100 * side[one.most_changed] for side in one.shares)
+    shown = _IN_WORDS.get(name, name)
+    return f"{column.name}: {shown} went from {left:.1f} % to {right:.1f} % of rows"
 
 
 def _unit_words(before: pl.Series, now: pl.Series) -> str:

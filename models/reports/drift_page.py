@@ -130,13 +130,13 @@ def _overview(
         [
             Html(f'<a href="#{Section(_title(group)).anchor}">{escape(_title(group))}</a>'),
             _mark(told[group].drifted),
-            Html(f"{told[group].relative:.2f} ×"),
-            told[group].sentence,
+            f"{max(told[group].relative, 0.0):.2f} ×",
+            ", ".join(told[group].columns) or "–",
         ]
         for group in groups
         if group in told
     ]
-    head = ["", "Verdict", "Of its threshold", "In words"]
+    head = ["", "Verdict", "Of what is allowed", "What moved"]
     lead = "What changed most stands first, here and below."
     return Section("At a glance", table(head, rows), lead)
 

@@ -118,7 +118,7 @@ def test_values_that_go_missing_are_drift() -> None:
         )
         found = detect(window(3000, 1), Window(gone), SETTINGS)
         assert found.verdict.groups["features"].columns == ("price",)
-        assert "missing values in 20.0 % of rows" in found.verdict.summary
+        assert "price: missing values went from 0.0 % to 20.0 % of rows" in found.verdict.summary
 
 
 def test_labels_that_are_not_there_yet_leave_quality_out() -> None:
