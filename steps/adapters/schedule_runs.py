@@ -213,7 +213,7 @@ def _forget_old(schedule: str) -> None:
     """Delete what the oldest runs printed: names sort as the runs came."""
     pattern = re.compile(rf"{re.escape(schedule)}-\d{{8}}T[\d.]+Z(-\d+)?\.(log|yaml)")
     folder: Path = schedules_folder() / "runs"
-    kept = sorted(path for path in folder.iterdir() if pattern.fullmatch(path.name))
+    kept = sorted(path for path in folder.glob("*") if pattern.fullmatch(path.name))
     for path in kept[: -2 * KEPT_LOGS]:
         path.unlink(missing_ok=True)
 
