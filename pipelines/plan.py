@@ -15,6 +15,7 @@ from models.registry import Registry
 from models.settings import Settings, config_path, digest, parse_settings, read_yaml
 from models.tokenizers.config import TokenizerConfig
 from models.tokenizers.registry import TOKENIZERS
+from steps.adapters.kept import kept
 from steps.adapters.settings import DriftConfig, ReleaseConfig, ScheduleConfig, ValidationConfig
 from steps.adapters.workspace import configs_folder
 
@@ -37,6 +38,20 @@ COMPONENTS: dict[str, tuple[str, Registry, str]] = {
     "encoders": ("encoder", ENCODERS, "settings_type"),
     "tokenizers": ("tokenizer", TOKENIZERS, "settings_type"),
     "models": ("model", MODELS, "config_type"),
+}
+
+
+# The parameter of a run that names a file, and the folder of configs/ it is in.
+PARTS = {
+    "dataset": "datasets",
+    "encoder": "encoders",
+    "intents": "intents",
+    "tokenizer": "tokenizers",
+    "model": "models",
+    "baseline": "models",
+    "validation": "validation",
+    "drift": "drift",
+    "release": "release",
 }
 
 
@@ -141,20 +156,21 @@ class RetrainingPlan(Plan):
 
 
 def plan_run(config: RunConfig) -> Plan:
-    """Return all settings ``config`` names; raise `ConfigError` for the first that is wrong."""
+    """Return all settings ``config`` names; raise `ConfigError` for the first that is wrong.
+
+    What was planned before from the same files by the same code is read back: nothing of the
+    library, torch least of all, is loaded for it.
+    """
     configs = configs_folder()
-    return Plan(
-        line=Path(config.dataset).stem,
-        dataset=resolve("datasets", config.dataset, configs),
-        encoder=resolve("encoders", config.encoder, configs),
-        intents=resolve("intents", config.intents, configs),
-        tokenizer=resolve("tokenizers", config.tokenizer, configs),
-        model=resolve("models", config.model, configs),
-        baseline=resolve("models", config.baseline, configs),
-        validation=resolve("validation", config.validation, configs),
-        drift=resolve("drift", config.drift, configs),
-        release=resolve("release", config.release, configs),
-    )
+    files = [config_path(kind, getattr(config, part), configs) for part, kind in PARTS.items()]
+    contents = [path.read_text(encoding="utf-8") for path in files]
+    return kept(Plan, [config.model_dump(), contents], lambda: make_plan(config, configs))
+
+
+def make_plan(config: RunConfig, configs: Path) -> Plan:
+    """Return all settings ``config`` names, read and checked."""
+    parts = {part: resolve(kind, getattr(config, part), configs) for part, kind in PARTS.items()}
+    return Plan(line=Path(config.dataset).stem, **parts)
 
 
 def plan_retraining(config: RetrainingRun) -> RetrainingPlan:
@@ -198,4 +214,4 @@ def check_file(path: Path) -> Plan:
     parameters = values.get("parameters")
     if isinstance(parameters, dict) and "retraining" in parameters:
         return plan_retraining(parse_settings(RetrainingFile, values, str(path)).parameters)
-    return plan_run(parse_settings(RunFile, values, str(path)).parameters)
+    return make_plan(parse_settings(RunFile, values, str(path)).parameters, configs_folder())

@@ -5,7 +5,6 @@ from typing import Annotated, Any
 from zenml import step
 
 from models.artifacts import ArtifactRef
-from models.data.append import append_examples as append
 from models.data.datasets.registry import DatasetConfig
 from models.data.tables import scan_tables
 from models.settings import parse_settings
@@ -26,6 +25,8 @@ def append_examples(
     seed: int,
 ) -> Annotated[ArtifactRef, "examples"]:
     """Return the store grown by new and late rows: old codes stay, new items and users get some."""
+    from models.data.append import append_examples as append
+
     config = parse_settings(DatasetConfig, dataset, "dataset").examples
     return produce(
         "examples",

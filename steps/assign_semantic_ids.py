@@ -7,10 +7,7 @@ from zenml import step
 
 from models.artifacts import ArtifactRef, Scalar
 from models.data.tables import scan_tables
-from models.encoders.embeddings import load_embeddings
-from models.reports.pages import write_tokenizer_page
 from models.settings import parse_settings
-from models.tokenizers.assignment import assign_semantic_ids as assign
 from models.tokenizers.config import TokenizerConfig
 from models.tokenizers.quality import item_labels
 from steps.adapters import caching
@@ -32,6 +29,10 @@ def assign_semantic_ids(
     in_use: str = "",
 ) -> Annotated[ArtifactRef, "semantic_ids"]:
     """Return the two-way table of items and semantic IDs; ``in_use`` is the hash of those now."""
+    from models.encoders.embeddings import load_embeddings
+    from models.reports.pages import write_tokenizer_page
+    from models.tokenizers.assignment import assign_semantic_ids as assign
+
     gate = parse_settings(TokenizerConfig, settings, "tokenizer").gate if settings else None
     before = ids_of_another(local(tokenizer), line) if in_use else None
 

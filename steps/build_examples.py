@@ -6,7 +6,6 @@ from zenml import step
 
 from models.artifacts import ArtifactRef
 from models.data.datasets.registry import DatasetConfig
-from models.data.examples import build_example_store
 from models.data.tables import scan_tables
 from models.settings import parse_settings
 from steps.adapters import caching
@@ -22,6 +21,8 @@ def build_examples(
     tables: ArtifactRef, validation: ArtifactRef, dataset: dict[str, Any], seed: int
 ) -> Annotated[ArtifactRef, "examples"]:
     """Return the example store of valid tables: user timelines and a pointer per impression."""
+    from models.data.examples import build_example_store
+
     config = parse_settings(DatasetConfig, dataset, "dataset").examples
     return produce(
         "examples",

@@ -9,7 +9,6 @@ from models.artifacts import ArtifactRef, Scalar
 from steps.adapters import caching
 from steps.adapters.bento import BentoRef
 from steps.adapters.materializers import ArtifactRefMaterializer
-from steps.adapters.release_comparison import compare
 from steps.adapters.workspace import produce
 
 
@@ -40,6 +39,8 @@ def compare_with_champion(
     parents = {role: ref for role, ref in given.items() if ref is not None}
 
     def write(into: Path) -> dict[str, Scalar]:
+        from steps.adapters.release_comparison import compare
+
         return compare(into, parents, bento, settings, line, champion, bootstrap, seed)
 
     config = {"release": settings, "champion": champion, "bootstrap": bootstrap, "seed": seed,

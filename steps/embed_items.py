@@ -7,7 +7,6 @@ from zenml import step
 from models.artifacts import ArtifactRef
 from models.data.tables import read_tables
 from models.encoders.config import EncoderConfig
-from models.encoders.embedding import embed_items as embed
 from models.settings import parse_settings
 from steps.adapters import caching
 from steps.adapters.materializers import ArtifactRefMaterializer
@@ -22,6 +21,8 @@ def embed_items(
     tables: ArtifactRef, validation: ArtifactRef, settings: dict[str, Any]
 ) -> Annotated[ArtifactRef, "item_embeddings"]:
     """Return the embedding of every item; items an earlier run embedded are not encoded again."""
+    from models.encoders.embedding import embed_items as embed
+
     config = parse_settings(EncoderConfig, settings, "encoder")
     source = read_tables(local(tables))
     previous = newest_artifact("item_embeddings")

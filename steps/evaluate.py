@@ -5,7 +5,6 @@ from typing import Annotated
 from zenml import step
 
 from models.artifacts import ArtifactRef
-from models.assessment.evaluate import evaluate_models
 from steps.adapters import caching
 from steps.adapters.materializers import ArtifactRefMaterializer
 from steps.adapters.workspace import local, produce
@@ -25,6 +24,8 @@ def evaluate(
     seed: int,
 ) -> Annotated[ArtifactRef, "evaluation"]:
     """Return metrics with intervals, group tables and the evaluation page."""
+    from models.assessment.evaluate import evaluate_models
+
     parents = {
         "model": model,
         "baseline": baseline,

@@ -7,9 +7,6 @@ from zenml import step
 
 from models.artifacts import ArtifactRef, Scalar
 from models.data.tables import scan_tables
-from models.encoders.embeddings import load_embeddings
-from models.reports.pages import write_tokenizer_page
-from models.tokenizers.assignment import assign_semantic_ids as assign
 from models.tokenizers.quality import item_labels
 from steps.adapters import caching
 from steps.adapters.materializers import ArtifactRefMaterializer
@@ -27,6 +24,9 @@ def extend_semantic_ids(
 
     By name: a dynamic pipeline gets a step's outputs in the order of the alphabet.
     """
+    from models.encoders.embeddings import load_embeddings
+    from models.reports.pages import write_tokenizer_page
+    from models.tokenizers.assignment import assign_semantic_ids as assign
 
     def write(folder: Path) -> dict[str, Scalar]:
         content, catalogue = load_embeddings(local(embeddings)), scan_tables(local(tables))

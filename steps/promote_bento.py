@@ -5,7 +5,6 @@ from typing import Annotated, Any
 from zenml import step
 
 from models.artifacts import ArtifactRef
-from models.assessment.compare import read_comparison
 from steps.adapters.bento import BentoRef
 from steps.adapters.release_verdict import carry_out, tell
 from steps.adapters.release_zenml import mark_in_zenml
@@ -26,6 +25,8 @@ def promote_bento(
 
     ``settings`` is the content of a file of ``configs/release``: whom to tell.
     """
+    from models.assessment.compare import read_comparison
+
     folder = release_folder(line)
     verdict = read_comparison(local(comparison))
     stage = carry_out(folder, bento, verdict, evaluation.summary, run_name())

@@ -5,14 +5,11 @@ from typing import Annotated, Any
 from zenml import step
 
 from models.artifacts import ArtifactRef
-from models.assessment.windows import drift_windows
 from models.settings import parse_settings
 from steps.adapters import caching
-from steps.adapters.evidently import DriftConfig
-from steps.adapters.evidently import report_drift as report
-from steps.adapters.evidently_embeddings import embeddings_of_windows, hashes_of
 from steps.adapters.materializers import ArtifactRefMaterializer
 from steps.adapters.releases import champion_folder
+from steps.adapters.settings import DriftConfig
 from steps.adapters.workspace import local, produce, state_folder
 
 
@@ -31,6 +28,10 @@ def report_drift(
     line: str,
 ) -> Annotated[ArtifactRef, "drift"]:
     """Return which features, labels, intents, codes, embeddings and scores moved, and how far."""
+    from models.assessment.windows import drift_windows
+    from steps.adapters.evidently import report_drift as report
+    from steps.adapters.evidently_embeddings import embeddings_of_windows, hashes_of
+
     config = parse_settings(DriftConfig, settings, "drift")
     parents = {
         "model": model,
@@ -40,7 +41,6 @@ def report_drift(
         "tables": tables,
     }
     days = dataset["current_window_days"]
-
     folders = {role: local(ref) for role, ref in parents.items()}
     folders |= embeddings_of_windows(folders, champion_folder(line))
 

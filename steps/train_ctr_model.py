@@ -7,14 +7,9 @@ from zenml import step
 from models.artifacts import ArtifactRef
 from models.assessment.retraining import Decision
 from models.ctr.config import CTRConfig
-from models.data.examples import ExampleStore
-from models.encoders.embeddings import load_embeddings
-from models.intents.labels import IntentLabels
 from models.settings import parse_settings
-from models.training.trainer import make_catalogue, train
 from steps.adapters import caching
 from steps.adapters.materializers import ArtifactRefMaterializer
-from steps.adapters.warm_starts import narrowed, started_from, told_span
 from steps.adapters.workspace import local, produce, resume_folder
 
 
@@ -32,6 +27,12 @@ def train_ctr_model(
     champion: ArtifactRef | None = None,
 ) -> Annotated[ArtifactRef, "ctr_model"]:
     """Return the model the settings name, trained, by a ``decision`` from the champion on."""
+    from models.data.examples import ExampleStore
+    from models.encoders.embeddings import load_embeddings
+    from models.intents.labels import IntentLabels
+    from models.training.trainer import make_catalogue, train
+    from steps.adapters.warm_starts import narrowed, started_from, told_span
+
     config = parse_settings(CTRConfig, settings, "model")
     store = narrowed(ExampleStore.open(local(examples)), decision, seed)
     labels = IntentLabels.open(local(intents))

@@ -5,10 +5,8 @@ from typing import Annotated, Any
 from zenml import step
 
 from models.artifacts import ArtifactRef
-from models.encoders.embeddings import load_embeddings
 from models.settings import parse_settings
 from models.tokenizers.config import TokenizerConfig
-from models.tokenizers.training import train_tokenizer as fit
 from steps.adapters import caching
 from steps.adapters.materializers import ArtifactRefMaterializer
 from steps.adapters.workspace import local, produce
@@ -22,6 +20,9 @@ def train_tokenizer(
     embeddings: ArtifactRef, settings: dict[str, Any], seed: int
 ) -> Annotated[ArtifactRef, "tokenizer"]:
     """Return the tokenizer fitted to the item embeddings."""
+    from models.encoders.embeddings import load_embeddings
+    from models.tokenizers.training import train_tokenizer as fit
+
     config = parse_settings(TokenizerConfig, settings, "tokenizer")
     values = load_embeddings(local(embeddings)).values
     return produce(

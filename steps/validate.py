@@ -9,8 +9,8 @@ from models.data.datasets.registry import DatasetConfig
 from models.data.tables import scan_tables
 from models.settings import parse_settings
 from steps.adapters import caching
-from steps.adapters.great_expectations import ValidationConfig, require_valid, validate_tables
 from steps.adapters.materializers import ArtifactRefMaterializer
+from steps.adapters.settings import ValidationConfig
 from steps.adapters.workspace import images_folder, local, produce
 
 
@@ -22,6 +22,8 @@ def validate(
     tables: ArtifactRef, dataset: dict[str, Any], settings: dict[str, Any]
 ) -> Annotated[ArtifactRef, "validation"]:
     """Return the verdict on the tables; a failed critical expectation ends the run here."""
+    from steps.adapters.great_expectations import require_valid, validate_tables
+
     config = parse_settings(ValidationConfig, settings, "validation")
     examples = parse_settings(DatasetConfig, dataset, "dataset").examples
     source = scan_tables(local(tables))

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from models.artifacts import ArtifactRef, reference
-from models.tokenizers.training import FACTS_FILE
 from steps.adapters.semantic_ids_in_use import ids_in_use, tokenizer_of
 from steps.adapters.workspace import state_folder
 
@@ -23,6 +22,8 @@ def frozen_tokenizer(line: str, content: ArtifactRef) -> Frozen | None:
     There is none before the first release, where its files are no longer here, and where another
     encoder gives embeddings of another width.
     """
+    from models.tokenizers.training import FACTS_FILE
+
     ids = ids_in_use(line)
     tokenizer = tokenizer_of(ids) if ids is not None else None
     if ids is None or tokenizer is None:
