@@ -48,7 +48,8 @@ def assemble(
     events = array_file(folder, "event_item")
     if config.negatives is not None:
         used = with_negatives(used, config.negatives, events, seed)
-    used = replace(used, rows=replace(used.rows, request=renumber(used.rows.request)))
+    if dropped["dropped_before_train"] or config.negatives is not None:
+        used = replace(used, rows=replace(used.rows, request=renumber(used.rows.request)))
     seen = find_seen(used, events)
     fitted = fit(used.sides, seen, (used.user_ids, used.item_ids), config)
     row, target, label = grown(used)
