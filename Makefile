@@ -19,7 +19,7 @@ ifeq ($(HOME),)
 export HOME := $(ROOT)/.intentflow/home
 endif
 
-.PHONY: help setup run smoke test test-quick test-all lint check docs bench serve dashboard drift-ui \
+.PHONY: help setup run smoke test test-quick test-all lint check docs bench serve dashboard drift-ui report \
 	clean clean-all
 
 help: ## print this list
@@ -74,6 +74,9 @@ dashboard: setup ## ZenML's dashboard on this machine
 
 drift-ui: setup ## the Evidently workspace on this machine
 	@$(BIN)/intentflow drift-ui
+
+report: setup ## one site of all runs, releases, drift and schedules, in .intentflow/report
+	@$(BIN)/intentflow report
 
 clean: ## remove caches and built pages; runs, models and the environment stay
 	@rm -rf site build .pytest_cache .ruff_cache .hypothesis .import_linter_cache .intentflow/cache
