@@ -3,18 +3,17 @@
 import argparse
 import json
 import math
-import sqlite3
 import time
 from collections.abc import Callable
-from datetime import datetime
 
 from models.errors import ScheduleError
 from models.files import write_text
+from pipelines.schedule_by_hand import unknown, used
 from pipelines.schedule_plan import plan_schedule, schedule_files
 from pipelines.schedule_words import clock, listed, rule, table, told
 from steps.adapters.schedule_config import ScheduleConfig
-from steps.adapters.schedule_daemon import daemon_pid, keep, see_through, serve, stop_daemon
-from steps.adapters.schedule_due import ask_for, claim_due, upcoming
+from steps.adapters.schedule_daemon import daemon_pid, keep, serve, stop_daemon
+from steps.adapters.schedule_due import upcoming
 from steps.adapters.schedule_export import (
     crontab_daemon,
     crontab_lines,
@@ -22,11 +21,9 @@ from steps.adapters.schedule_export import (
     systemd_units,
 )
 from steps.adapters.schedule_history import read_schedule_history
-from steps.adapters.schedule_processes import log_file, start_module
-from steps.adapters.schedule_records import Installed, Row
+from steps.adapters.schedule_processes import start_module
+from steps.adapters.schedule_records import Backend, Installed
 from steps.adapters.schedule_state import (
-    change_run,
-    change_schedule,
     changing,
     find,
     install,
@@ -36,7 +33,7 @@ from steps.adapters.schedule_state import (
     schedules_folder,
     uninstall,
 )
-from steps.adapters.schedule_times import instants, zoned
+from steps.adapters.schedule_times import instants
 from steps.adapters.workspace import project_root
 
 Say = Callable[[str], object]
@@ -60,8 +57,8 @@ def install_action(arguments: argparse.Namespace, say: Say) -> int:
     planned = [plan_schedule(name) for name in arguments.names or schedule_files()]
     if not planned:
         raise ScheduleError("There is no schedule.", do="Write one: configs/schedules/NAME.yaml")
-    from steps.adapters.schedule_remote import check_remote, left_to_the_orchestrator, submit
-    from steps.adapters.schedule_zenml import backend, ensure_schedule
+    from steps.adapters.schedule_remote import check_remote
+    from steps.adapters.schedule_zenml import backend
 
     fires = backend()
     if fires == "zenml":
@@ -70,13 +67,7 @@ def install_action(arguments: argparse.Namespace, say: Say) -> int:
     for name, path, config in planned:
         with opened() as state:
             known = find(state, name)
-        if fires == "zenml":
-            zenml_id = submit(name, config)
-            left = left_to_the_orchestrator(config)
-            if left:
-                say(f"{name}: the stack's orchestrator fires it, which knows no {', '.join(left)}.")
-        else:
-            zenml_id = ensure_schedule(name, config, known.zenml_id if known else None)
+        zenml_id = _hand_over(name, config, known, fires, say)
         now = time.time()
         with opened() as state, changing(state):
             install(
@@ -85,7 +76,8 @@ def install_action(arguments: argparse.Namespace, say: Say) -> int:
             )  # fmt: skip
             schedule = find(state, name)
         due = upcoming(schedule) if schedule else None
-        say(f"{name}: installed, next {clock(due, config) if due else 'never'}.")
+        paused = " It is paused still." if schedule and schedule.paused else ""
+        say(f"{name}: installed, next {clock(due, config) if due else 'never'}.{paused}")
     if fires == "daemon" and daemon_pid() is None:
         say(NO_DAEMON)
     return 0
@@ -111,64 +103,21 @@ def list_action(arguments: argparse.Namespace, say: Say) -> int:
     return 0
 
 
-def run_now_action(arguments: argparse.Namespace, say: Say) -> int:
-    """Run a schedule once and wait; 1 where it did not succeed."""
-    now = time.time()
-    with opened() as state:
-        schedule = _installed(state, arguments.name)
-        if arguments.due:
-            claimed = claim_due(state, now, only=schedule.name)
-            waiting = [row for row in claimed if row.status == "waiting"]
-        else:
-            instant = _moment(arguments.at, schedule) if arguments.at else now
-            until = None
-            if arguments.until:
-                until = zoned(_moment(arguments.until, schedule), _config(schedule).zone)
-            waiting = [ask_for(state, schedule, instant, until.isoformat() if until else None)]
-    if not waiting:
-        say(f"{schedule.name}: nothing is due.")
-    return max((_wait_for(row, say) for row in waiting), default=0)
-
-
-def pause_action(arguments: argparse.Namespace, say: Say) -> int:
-    """Let a schedule fire nothing; what runs goes on."""
-    return _set_active(arguments.name, False, say)
-
-
-def resume_action(arguments: argparse.Namespace, say: Say) -> int:
-    """Let a schedule fire again; instants of the pause are not made up for."""
-    return _set_active(arguments.name, True, say)
-
-
 def remove_action(arguments: argparse.Namespace, say: Say) -> int:
     """Forget a schedule, here and in ZenML."""
     from steps.adapters.schedule_remote import forget_remote
     from steps.adapters.schedule_zenml import forget
 
     with opened() as state:
-        schedule = _installed(state, arguments.name)
+        schedule = used(state, arguments.name)
         with changing(state):
             uninstall(state, schedule.name)
-    (forget if schedule.backend == "daemon" else forget_remote)(schedule.zenml_id)
+    if schedule.backend == "daemon":
+        forget(schedule.zenml_id)
+    elif why := forget_remote(schedule.zenml_id):
+        say(f"The orchestrator of {schedule.name} was not told: {why}. Delete it there as well.")
     say(f"{schedule.name}: removed. Its history stays.")
     return 0
-
-
-def cancel_action(arguments: argparse.Namespace, say: Say) -> int:
-    """End the run that goes on, and what waits."""
-    with opened() as state:
-        going_on = runs(state, schedule=arguments.name, statuses=("running", "waiting"))
-        if not going_on:
-            raise ScheduleError(
-                f"No run of {arguments.name!r} goes on.",
-                do="See what runs: intentflow schedule history",
-            )
-        for row in going_on:
-            if row.status == "waiting":
-                change_run(state, row, status="skipped", reason="Cancelled by hand.")
-            else:
-                change_run(state, row, cancel="Cancelled by hand.")
-    return max(_wait_for(row, say, expected="failed") for row in going_on)
 
 
 def history_action(arguments: argparse.Namespace, say: Say) -> int:
@@ -176,6 +125,8 @@ def history_action(arguments: argparse.Namespace, say: Say) -> int:
     entries = read_schedule_history(arguments.name, limit=arguments.limit)
     with opened() as state:
         remote = [s for s in schedules(state) if s.backend == "zenml"]
+        if arguments.name and not entries and find(state, arguments.name) is None:
+            raise unknown(state, arguments.name)
     if remote:
         from steps.adapters.schedule_remote import remote_runs
 
@@ -231,67 +182,33 @@ def export_action(arguments: argparse.Namespace, say: Say) -> int:
     return 0
 
 
-def _set_active(name: str, active: bool, say: Say) -> int:
-    from steps.adapters.schedule_remote import set_active_remote
-    from steps.adapters.schedule_zenml import set_active
+def _hand_over(
+    name: str, config: ScheduleConfig, known: Installed | None, fires: Backend, say: Say
+) -> str:
+    """Tell ZenML of a schedule, and the orchestrator that fires it; return its id in ZenML."""
+    from steps.adapters import schedule_remote, schedule_zenml
 
-    with opened() as state:
-        schedule = _installed(state, name)
-        resumed = {"seen_until": time.time()} if active and schedule.paused else {}
-        with changing(state):
-            change_schedule(state, schedule.name, paused=int(not active), **resumed)
-    if schedule.backend == "daemon":
-        set_active(schedule.zenml_id, active)
-    else:
-        set_active_remote(schedule.zenml_id, active)
-    say(f"{schedule.name}: {'fires again' if active else 'paused; what runs goes on'}.")
-    return 0
-
-
-def _wait_for(row: Row, say: Say, expected: str = "succeeded") -> int:
-    """Print the end of a run and return 1 where it is not the expected one."""
-    key = (row.schedule, row.scheduled_at)
-    served = daemon_pid()
-    say(f"{row.schedule}: waits for its turn{f' in the daemon {served}' if served else ''}.")
-    over = see_through(key, say)
-    say(f"{over.schedule}: {over.run or 'the run'} {over.status.replace('_', ' ')}. {over.reason}")
-    if over.run and over.status != "succeeded":
-        say(f"  log: {log_file(over.run)}")
-    return int(over.status not in {expected, "skipped"})
-
-
-def _installed(state: sqlite3.Connection, name: str) -> Installed:
-    schedule = find(state, name)
-    if schedule is None:
-        known = [found.name for found in schedules(state)]
-        raise ScheduleError(
-            f"No schedule {name!r} is installed.",
-            allowed=", ".join(known) or "none is installed yet",
-            do=f"Name one of these, or install it first: intentflow schedule install {name}",
-        )
-    return schedule
-
-
-def _moment(text: str, schedule: Installed) -> float:
-    try:
-        return _config(schedule).moment(datetime.fromisoformat(text))
-    except ValueError:
-        raise ScheduleError(
-            f"{text!r} is no time.",
-            allowed="2026-01-31T03:00, of the schedule's zone, or with a zone: …T03:00+01:00",
-            do="Write it in one of these forms.",
-        ) from None
-
-
-def _config(schedule: Installed) -> ScheduleConfig:
-    return ScheduleConfig.model_validate(schedule.config)
+    if fires == "daemon":
+        if known and known.backend == "zenml":
+            schedule_remote.replace_remote(name)
+        zenml_id = schedule_zenml.ensure_schedule(name, config, known.zenml_id if known else None)
+        if known and known.paused:
+            schedule_zenml.set_active(zenml_id, False)
+        return zenml_id
+    zenml_id = schedule_remote.submit(name, config)
+    if known and known.paused:
+        schedule_remote.set_active_remote(name, zenml_id, False)
+    left = schedule_remote.left_to_the_orchestrator(config)
+    if left:
+        say(f"{name}: the stack's orchestrator fires it, which knows no {', '.join(left)}.")
+    return zenml_id
 
 
 def _seen(known: Installed | None, config: ScheduleConfig, now: float) -> float:
     """Return up to when instants were dealt with: a new install repeats and forgets none."""
     if known is None or known.backend != "daemon":
         return now
-    before = _config(known)
+    before = ScheduleConfig.model_validate(known.config)
     times = ("cron", "interval", "zone", "start", "end")
     same = all(getattr(before, key) == getattr(config, key) for key in times)
     return known.seen_until if same else now

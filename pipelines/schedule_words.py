@@ -1,5 +1,6 @@
 """How schedules and their runs are told to people: rules, clocks, tables."""
 
+import time
 from typing import Any
 
 from steps.adapters.schedule_config import UNITS, ScheduleConfig
@@ -33,7 +34,9 @@ def duration(length_s: float) -> str:
 def listed(schedule: Installed, rows: list[Row]) -> dict[str, Any]:
     """Return what `list` tells of an installed schedule."""
     config = ScheduleConfig.model_validate(schedule.config)
-    due = upcoming(schedule) if schedule.backend == "daemon" else None
+    if schedule.backend == "zenml":  # which tells nobody what it dealt with
+        schedule = schedule.model_copy(update={"seen_until": time.time()})
+    due = upcoming(schedule)
     going_on = [row for row in rows if row.status in {"running", "waiting"}]
     last = next((row for row in rows if row.status != "waiting"), None)
     return {

@@ -4,7 +4,8 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-# What each action is for; `pipelines.schedule_actions` has a function for each.
+# What each action is for; `pipelines.schedule_actions`, or `pipelines.schedule_by_hand` for those
+# of BY_HAND, has a function for each.
 ACTIONS = {
     "check": "check a schedule and say when it would run, installing nothing",
     "install": "let schedules fire: those named, or all in configs/schedules",
@@ -19,6 +20,8 @@ ACTIONS = {
     "export": "print a schedule, or the daemon, for systemd and cron",
 }
 
+BY_HAND = {"run-now", "pause", "resume", "cancel"}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Take the action and what it needs."""
@@ -30,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name in ("list", "history"):
         own[name].add_argument("--json", action="store_true", help="print JSON")
     own["history"].add_argument("name", metavar="NAME", nargs="?", help="only of this schedule")
-    own["history"].add_argument("--limit", type=int, default=20, help="at most so many, newest")
+    own["history"].add_argument("--limit", type=_count, default=20, help="at most so many, newest")
     _add_run_now(own["run-now"])
     _add_daemon(own["daemon"])
     _add_export(own["export"])
@@ -38,11 +41,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Do the action and return the exit code: 1 where a run that was waited for did not succeed."""
-    from pipelines import schedule_actions
+    from pipelines import schedule_actions, schedule_by_hand
 
+    module = schedule_by_hand if arguments.action in BY_HAND else schedule_actions
     action: Callable[[argparse.Namespace, Callable[[str], object]], int]
-    action = getattr(schedule_actions, arguments.action.replace("-", "_") + "_action")
+    action = getattr(module, arguments.action.replace("-", "_") + "_action")
     return action(arguments, _say)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
+    return int(text)
 
 
 def _say(text: str) -> None:
@@ -52,7 +62,7 @@ def _say(text: str) -> None:
 def _add_run_now(parser: argparse.ArgumentParser) -> None:
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
-        "--at", metavar="TIME", help="run the instant TIME (ISO) of the schedule, also once more"
+        "--at", metavar="TIME", help="run the instant TIME (ISO) unless it succeeded already"
     )
     which.add_argument(
         "--due", action="store_true", help="run only what is due; what timers of others call"

@@ -83,12 +83,14 @@ def ask_for(
 ) -> Row:
     """Record a run that a person asked for, which then waits for its turn, and return it.
 
-    What stands under ``instant`` and did not succeed is run again under the same entry.
+    What stands under ``instant`` and did not succeed is run again under the same entry, as its next
+    attempt. A run of a schedule that the stack's orchestrator fires is not linked to it: that
+    orchestrator would take the link for another schedule to fire.
     """
     config = ScheduleConfig.model_validate(schedule.config)
     values = {
         "config": schedule.config,
-        "zenml_id": schedule.zenml_id,
+        "zenml_id": schedule.zenml_id if schedule.backend == "daemon" else None,
         "until": until or window_end(config, instant),
         "manual": 1,
         "reason": "Asked for by hand.",
@@ -97,7 +99,8 @@ def ask_for(
         if not add_run(state, schedule.name, instant, "waiting", **values):
             row = _recorded(state, schedule.name, instant)
             if row.status in {"failed", "timed_out", "skipped", "missed"}:
-                change_run(state, row, status="waiting", ended_at=None, **values)
+                fresh = {"status": "waiting", "started_at": None, "ended_at": None}
+                change_run(state, row, **fresh, **values)
         return _recorded(state, schedule.name, instant)
 
 

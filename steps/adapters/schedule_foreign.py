@@ -15,12 +15,14 @@ from steps.adapters.schedule_records import Installed
 from steps.adapters.schedule_state import (
     change_schedule,
     changing,
+    find,
     install,
     opened,
     schedules,
     schedules_folder,
     uninstall,
 )
+from steps.adapters.schedule_zenml import entry_of
 
 if TYPE_CHECKING:
     from zenml.models import PipelineSnapshotResponse, ScheduleResponse
@@ -30,7 +32,8 @@ def adopt(snapshot: "PipelineSnapshotResponse") -> None:
     """Let the daemon fire the schedule that ``snapshot`` was made with, under our defaults.
 
     Raises:
-        ScheduleError: its pipeline or its times are none that the daemon can fire.
+        ScheduleError: its pipeline or its times are none that the daemon can fire, or another
+            schedule has its name here.
     """
     schedule, source = snapshot.schedule, snapshot.pipeline_spec and snapshot.pipeline_spec.source
     if schedule is None or source is None:
@@ -43,13 +46,20 @@ def adopt(snapshot: "PipelineSnapshotResponse") -> None:
     parameters = snapshot.pipeline_configuration.parameters or {}
     values = _times(schedule) | {"pipeline": source.import_path, "config": str(file)}
     config = parse_settings(ScheduleConfig, values, f"the schedule {schedule.name!r} in ZenML")
-    write_text(file, yaml.safe_dump({"parameters": parameters}, sort_keys=False))
     now = float(int(time.time()))
     with opened() as state, changing(state):
+        known = find(state, name)
+        if known is not None and known.zenml_id and entry_of(known.zenml_id) is not None:
+            raise ScheduleError(
+                f"{schedule.name!r} is called {name!r} here, and so is another schedule.",
+                where=known.source,
+                do="Give it another name: Schedule(name=…)",
+            )
         install(
             state, name, config.model_dump(mode="json"), source=str(file), backend="daemon",
             zenml_id=str(schedule.id), now=now, seen_until=now,
         )  # fmt: skip
+        write_text(file, yaml.safe_dump({"parameters": parameters}, sort_keys=False))
 
 
 def change(zenml_id: str, *, active: bool | None, cron: str | None) -> None:

@@ -1,5 +1,6 @@
 """Runs from their turn to their end: begun, watched, ended in time, tried again, told of."""
 
+import contextlib
 import re
 import secrets
 import sqlite3
@@ -17,6 +18,7 @@ from models.settings import config_path, read_yaml
 from steps.adapters.notify import Notification, notify_all
 from steps.adapters.schedule_config import ScheduleConfig
 from steps.adapters.schedule_processes import (
+    KILL_AFTER_S,
     alive,
     end,
     log_file,
@@ -56,7 +58,7 @@ class Supervisor:
         running = {row.schedule for row in runs(state, statuses=("running",))}
         for row in reversed(runs(state, statuses=("waiting",))):  # the oldest first
             if row.schedule not in running:
-                self._begin(state, row, attempt=1)
+                self._begin(state, row, attempt=row.attempt + 1)  # 1, or one asked for again
                 running.add(row.schedule)
         return bool(running)
 
@@ -102,7 +104,7 @@ class Supervisor:
         if row.outcome in {"succeeded", "skipped"}:
             self._finish(state, row, row.outcome, row.reason)
         else:
-            reason = _last_words(row) if row.outcome else DIED
+            reason = _reason(row) if row.outcome else DIED
             self._failed(state, row, "failed", reason)
 
     def _stop(
@@ -136,11 +138,11 @@ class Supervisor:
             return
         retry_at = self._clock() + policy.wait_s(row.attempt)
         told = f"Attempt {row.attempt} of {policy.count + 1}: {why}"
-        self._children.pop(row.token or "", None)
+        self._let_go(row)
         change_run(state, row, retry_at=retry_at, reason=told, token=None, pid=None, outcome=None)
 
     def _finish(self, state: sqlite3.Connection, row: Row, status: str, why: str) -> None:
-        self._children.pop(row.token or "", None)
+        self._let_go(row)
         changed = change_run(
             state, row, status=status, reason=why, ended_at=self._clock(), token=None, pid=None,
             retry_at=None, cancel=None,
@@ -149,6 +151,13 @@ class Supervisor:
         if changed and over is not None:
             _forget_old(over.schedule)
             self._tell(over)
+
+    def _let_go(self, row: Row) -> None:
+        """Forget the process of an attempt, which is over but may not have been waited for."""
+        child = self._children.pop(row.token or "", None)
+        if child is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(timeout=KILL_AFTER_S)
 
 
 def tell_of(row: Row) -> int:
@@ -194,15 +203,20 @@ def _write_settings(row: Row) -> None:
     write_text(settings_file(row.run or ""), yaml.safe_dump(values, sort_keys=False))
 
 
-def _last_words(row: Row) -> str:
-    """Return the line of the log that names the error, else the last one."""
+def last_words(output: str) -> str:
+    """Return the line of ``output`` that names the error, else the last one."""
+    told = [_plain(line) for line in output.splitlines()[-200:] if _plain(line)]
+    named = [line for line in told if re.match(r"(\w+\.)*\w*(Error|Exception)\b", line)]
+    return (named or told or [""])[-1][:300]
+
+
+def _reason(row: Row) -> str:
+    """Return what the run last said of its end."""
     try:
-        lines = log_file(row.run or "").read_text(encoding="utf-8", errors="replace").splitlines()
+        log = log_file(row.run or "").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return row.reason
-    told = [_plain(line) for line in lines[-200:] if _plain(line)]
-    named = [line for line in told if re.match(r"(\w+\.)*\w*(Error|Exception)\b", line)]
-    return (named or told or [row.reason])[-1][:300]
+    return last_words(log) or row.reason
 
 
 def _plain(line: str) -> str:

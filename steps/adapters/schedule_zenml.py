@@ -102,7 +102,7 @@ def set_active(zenml_id: str | None, active: bool) -> None:
     from zenml.client import Client
     from zenml.models import ScheduleUpdate
 
-    if zenml_id is not None and _entry(zenml_id) is not None:
+    if zenml_id is not None and entry_of(zenml_id) is not None:
         Client().zen_store.update_schedule(UUID(zenml_id), ScheduleUpdate(active=active))
 
 
@@ -110,7 +110,7 @@ def forget(zenml_id: str | None) -> None:
     """Let ZenML show the schedule no more; its runs go on naming it."""
     from zenml.client import Client
 
-    if zenml_id is not None and _entry(zenml_id) is not None:
+    if zenml_id is not None and entry_of(zenml_id) is not None:
         Client().zen_store.delete_schedule(UUID(zenml_id), soft=True)
 
 
@@ -121,7 +121,7 @@ def still_wanted(row: Row) -> bool:
     """
     if row.zenml_id is None:
         return True
-    entry = _entry(row.zenml_id)
+    entry = entry_of(row.zenml_id)
     if entry is not None and entry.active:
         return True
     with opened() as state, changing(state):
@@ -160,7 +160,8 @@ def find_entry(client: "Client", name: str) -> "ScheduleResponse | None":
     return next((s for s in client.list_schedules(name=f"equals:{name}").items), None)
 
 
-def _entry(zenml_id: str) -> "ScheduleResponse | None":
+def entry_of(zenml_id: str) -> "ScheduleResponse | None":
+    """Return the schedule of that id, unless it was deleted."""
     from zenml.client import Client
 
     try:

@@ -14,7 +14,6 @@ from typing import Any
 
 import psutil
 import pytest
-import yaml
 
 from models.errors import ScheduleError
 from pipelines.__main__ import main
@@ -36,6 +35,7 @@ from steps.adapters.schedule_state import (
     runs,
     schedules,
 )
+from tests.steps.adapters.scheduled import write_schedule
 
 ROOT = Path(__file__).resolve().parents[3]
 PATIENCE_S = 300.0
@@ -67,19 +67,6 @@ def wait_for(what: str, test: Callable[[], Any]) -> Any:
             pytest.fail(f"waited {PATIENCE_S:g} s for {what}")
         time.sleep(0.1)
     return found
-
-
-def write_schedule(folder: Path, name: str, parameters: dict[str, Any], **values: Any) -> Path:
-    settings = folder / f"{name}_settings.yaml"
-    settings.write_text(yaml.safe_dump({"parameters": parameters}), encoding="utf-8")
-    schedule = {
-        "pipeline": "tests.steps.adapters.ticking.ticking",
-        "config": str(settings),
-        "window": {},
-    }
-    path = folder / f"{name}.yaml"
-    path.write_text(yaml.safe_dump(schedule | values), encoding="utf-8")
-    return path
 
 
 def row_of(schedule: str, index: int = 0) -> Row | None:
