@@ -117,7 +117,9 @@ def _look_at(plan: RetrainingPlan, log: Any, outlook: Any, seed: int) -> _Seen:
     labels = bin_intents(examples, content, plan.intents)
     frozen = frozen_tokenizer(plan.line, content.load())
     if frozen is not None:
-        ids, codebooks = extend_semantic_ids(frozen.ids, frozen.tokenizer, content, tables)
+        made = extend_semantic_ids(frozen.ids, frozen.tokenizer, content, tables)
+        named = {one.output_name: one for one in made}  # they come in any order
+        ids, codebooks = named["semantic_ids"], named["tokenizer"]
     else:
         codebooks, ids = _new_tokenizer(plan, content, tables, seed)
     return _Seen(tables, verdict, content, examples, labels, codebooks, ids)

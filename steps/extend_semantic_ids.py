@@ -20,10 +20,7 @@ from steps.adapters.workspace import local, produce
 def extend_semantic_ids(
     in_use: ArtifactRef, tokenizer: ArtifactRef, embeddings: ArtifactRef, tables: ArtifactRef
 ) -> tuple[Annotated[ArtifactRef, "semantic_ids"], Annotated[ArtifactRef, "tokenizer"]]:
-    """Return the table of today's catalogue and the frozen tokenizer that made it.
-
-    By name: a dynamic pipeline gets a step's outputs in the order of the alphabet.
-    """
+    """Return the table of today's catalogue and the frozen tokenizer that made it."""
     from models.encoders.embeddings import load_embeddings
     from models.reports.pages import write_tokenizer_page
     from models.tokenizers.assignment import assign_semantic_ids as assign
