@@ -108,7 +108,7 @@ def plan(arguments: argparse.Namespace) -> list[list[Job]]:
     for model in arguments.models:
         for size in arguments.batch_sizes:
             natives = (False, True) if model in NATIVE and not arguments.no_native else (False,)
-            wanted = [("intentflow", native, way) for native in natives for way in PRODUCTS]
+            wanted = [("intentflow", on, way) for on in natives for way in arguments.products]
             peers = [name for name in arguments.peers if model in PEERS[name].models]
             wanted += [(name, False, PRODUCTS[0]) for name in peers]
             for name, native, way in wanted:
@@ -130,6 +130,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3, help="seeds 1 … N (1 with --quick)")
     parser.add_argument("--epochs", type=int, help="epochs at most, of early stopping")
     parser.add_argument("--no-native", action="store_true", help="leave the native kernel out")
+    parser.add_argument(
+        "--products", nargs="+", choices=PRODUCTS, default=["highest"], help="float32_products"
+    )
     parser.add_argument("--fresh", action="store_true", help="measure the peers again too")
     parser.add_argument("--data", type=Path, help="a MovieLens folder; see docs")
     parser.add_argument(
