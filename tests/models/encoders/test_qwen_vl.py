@@ -1,8 +1,10 @@
+import json
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from models.encoders.base import ItemContent
 from models.encoders.qwen_vl import QwenVL, QwenVLSettings
@@ -150,3 +152,52 @@ def test_the_opened_assistants_turn_is_the_token_that_is_pooled(tiny_qwen):
         with torch.no_grad():
             last = model(input_ids=ids).last_hidden_state[0, -1]
         np.testing.assert_allclose(vector, (last / last.norm()).numpy(), atol=1e-4)
+
+
+def peer(folder: Path, tokenizer: Path | None = None):
+    """The sentence-transformers path: model, last token's state, normalised."""
+    reason = "the peer, sentence-transformers 6, is not installed"
+    modules = pytest.importorskip(
+        "sentence_transformers.sentence_transformer.modules", None, reason
+    )
+    transformer = modules.Transformer(
+        str(folder),
+        tokenizer_name_or_path=None if tokenizer is None else str(tokenizer),
+        processing_kwargs={"chat_template": {"add_generation_prompt": True}},
+    )
+    pooling = modules.Pooling(transformer.get_embedding_dimension(), "lasttoken")
+    stages = [transformer, pooling, modules.Normalize()]
+    reference = pytest.importorskip("sentence_transformers")
+    return reference.SentenceTransformer(modules=stages, device="cpu")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_texts_are_equal_to_the_reference_library(family, tiny_qwen, tmp_path):
+    """It takes the tokenizer from a text model's folder: the model's own asks for torchvision."""
+    folder = tiny_qwen(family)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(folder / name, tmp_path)
+    (tmp_path / "config.json").write_text('{"model_type": "qwen3"}')
+    texts = ["A red alien in space", "A text that is a good deal longer than the others", "x"]
+    items = [ItemContent(row, text) for row, text in enumerate(texts)]
+    instruction = QwenVLSettings(folder=folder).instruction
+    expected = peer(folder, tmp_path).encode(texts, prompt=instruction)
+    np.testing.assert_allclose(load(folder).encode(items, nothing), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_pictures_are_equal_to_the_reference_library(family, tiny_qwen, tmp_path):
+    reason = "sentence-transformers reads pictures for Qwen models only with torchvision"
+    pytest.importorskip("torchvision", reason=reason)
+    folder, path = tmp_path / family, tmp_path / "noise.png"
+    shutil.copytree(tiny_qwen(family), folder)
+    template = json.loads((folder / "tokenizer_config.json").read_text())["chat_template"]
+    (folder / "chat_template.jinja").write_text(template)
+    pixels = np.random.default_rng(0).integers(0, 256, (224, 448, 3), np.uint8)
+    Image.fromarray(pixels).save(path)  # whole patches of 14 and of 16 pixels: never scaled
+    picture, text = Image.open(path), "A red alien"
+    items = [ItemContent(1, text, path, "a"), ItemContent(2, "", path, "a"), ItemContent(3, text)]
+    inputs = [{"image": picture, "text": text}, {"image": picture}, text]
+    instruction = QwenVLSettings(folder=folder).instruction
+    expected = peer(folder).encode(inputs, prompt=instruction)
+    np.testing.assert_allclose(load(folder).encode(items, nothing), expected, atol=1e-4)
