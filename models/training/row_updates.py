@@ -49,19 +49,19 @@ class RowAdamW(torch.optim.AdamW):
         late = (settled < state["step"]).nonzero().squeeze(-1)
         if not len(late):
             return
-        rows = late if rows is None else rows[late].long()
+        chosen = late if rows is None else rows[late].long()
         group = next(g for g in self.param_groups if any(one is table for one in g["params"]))
         step, (beta1, beta2) = int(state["step"].item()), group["betas"]
         gone = _course(beta1, beta2, _ROOM << (step // _ROOM).bit_length(), table.device)
         last = settled[late].long()
         gain, of_mean, of_square = gone.between(last, step)
-        mean, square = (state[name].index_select(0, rows) for name in ("exp_avg", "exp_avg_sq"))
+        mean, square = (state[name].index_select(0, chosen) for name in ("exp_avg", "exp_avg_sq"))
         scale = square.sqrt().add_(group["eps"] * math.sqrt(1 - beta2**step))
         move = torch.div(mean, scale, out=scale).mul_(gain.to(scale.dtype)[:, None])
-        table.index_add_(0, rows, move, alpha=-group["lr"])
+        table.index_add_(0, chosen, move, alpha=-group["lr"])
         for name, values, left in (("exp_avg", mean, of_mean), ("exp_avg_sq", square, of_square)):
-            state[name].index_copy_(0, rows, values.mul_(left.to(values.dtype)[:, None]))
-        state["settled"].index_fill_(0, rows, step)
+            state[name].index_copy_(0, chosen, values.mul_(left.to(values.dtype)[:, None]))
+        state["settled"].index_fill_(0, chosen, step)
 
     def _update(self, group: dict[str, Any], table: Tensor, gradient: Tensor) -> None:
         state = self.state[table]
@@ -126,12 +126,12 @@ def follow(model: nn.Module, optimizer: Optimizer) -> Iterator[None]:
         return
     tables = [one for one in model.modules() if isinstance(one, nn.Embedding) and one.sparse]
 
-    @torch.compiler.disable
     def before(table: nn.Module, codes: tuple[Tensor, ...]) -> None:
         if table.training and isinstance(table, nn.Embedding):
             optimizer.settle(table.weight, distinct(codes[0].flatten(), table.num_embeddings)[0])
 
-    hooks = [table.register_forward_pre_hook(before) for table in tables]
+    uncompiled: Any = torch.compiler.disable(before)
+    hooks = [table.register_forward_pre_hook(uncompiled) for table in tables]
     try:
         yield
     finally:

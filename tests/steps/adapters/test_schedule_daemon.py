@@ -133,10 +133,10 @@ def test_killed_between_two_instants_the_daemon_leaves_exactly_the_runs_that_sho
         (instants[1], "succeeded", 2),
         (instants[0], "succeeded", 1),
     ]
-    untils = [moment.isoformat() for moment in instants]
+    due = [moment.isoformat() for moment in instants]
     assert lines_of(lines) == [
-        f"began {untils[0]}", f"ended {untils[0]}",
-        f"began {untils[1]}", f"began {untils[1]}", f"ended {untils[1]}",
+        f"began {due[0]}", f"ended {due[0]}",
+        f"began {due[1]}", f"began {due[1]}", f"ended {due[1]}",
     ]  # fmt: skip
     made = [Client().get_pipeline_run(run_id) for run_id in _in_zenml("twice-")]
     assert len(made) == 3
