@@ -59,12 +59,15 @@ def faults(trial: Trial, driver: Driver, deaths: int) -> list[Fault]:
     assert told.error is None, told.error
     by_time = int(BY_TIME * deaths)
     points = chosen(told.points, deaths - by_time)
-    groups = cycle((False, True))
+    rounds = islice(enumerate(cycle(points)), deaths - by_time)  # few points: each again and again
+    dead = [
+        {"kill_at": point, "group": bool((number + number // len(points)) % 2)}
+        for number, point in rounds
+    ]
     chance = random.Random(0)
-    dead = [{"kill_at": point, "group": next(groups)} for point in points]
-    missing = deaths - len(dead)
     return dead + [
-        {"kill_after_s": chance.uniform(0, took), "group": next(groups)} for _ in range(missing)
+        {"kill_after_s": chance.uniform(0, took), "group": bool(number % 2)}
+        for number in range(by_time)
     ]
 
 
