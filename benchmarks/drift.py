@@ -78,30 +78,31 @@ WAYS = {"intentflow": ours, "evidently": evidently_defaults}
 
 def false_alarms(pools: Pools, sizes: tuple[int, int], way: str, pairs: int) -> dict[str, Any]:
     """Return how often there is an alarm on windows that differ by chance alone."""
-    generator = np.random.default_rng(1)
-    alarms, flagged, blamed, began = 0, 0, Counter[str](), time.perf_counter()
-    for _ in range(pairs):
-        drifted, columns = WAYS[way](*pair((pools.same, pools.same), sizes, generator))
-        alarms += drifted
-        flagged += bool(columns)
-        blamed.update(columns)
-    return {
-        **_row(pools, sizes, way, "none (A/A)", pairs),
-        "alarm": alarms / pairs,
-        "column": flagged / pairs,
-        "s a pair": (time.perf_counter() - began) / pairs,
-        "most": ", ".join(f"{name} {count}" for name, count in blamed.most_common(3)),
-    }
+    return _judged(pools, sizes, way, "none (A/A)", pairs, (pools.same, pools.same), 1, None)
 
 
 def found(pools: Pools, sizes: tuple[int, int], way: str, drift: str, pairs: int) -> dict[str, Any]:
     """Return how often a planted drift is found, in the column it was planted in."""
-    generator = np.random.default_rng(2)
+    return _judged(pools, sizes, way, drift, pairs, pools.drifts[drift], 2, EXPECTED[drift])
+
+
+def _judged(
+    pools: Pools,
+    sizes: tuple[int, int],
+    way: str,
+    drift: str,
+    pairs: int,
+    windows: tuple[Window, Window],
+    seed: int,
+    wanted: set[str] | None,
+) -> dict[str, Any]:
+    """Return a row: how often there is an alarm, and a column of those wanted, or any, is named."""
+    generator = np.random.default_rng(seed)
     alarms, hits, blamed, began = 0, 0, Counter[str](), time.perf_counter()
     for _ in range(pairs):
-        drifted, columns = WAYS[way](*pair(pools.drifts[drift], sizes, generator))
+        drifted, columns = WAYS[way](*pair(windows, sizes, generator))
         alarms += drifted
-        hits += bool(columns & EXPECTED[drift])
+        hits += bool(columns if wanted is None else columns & wanted)
         blamed.update(columns)
     return {
         **_row(pools, sizes, way, drift, pairs),

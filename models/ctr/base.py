@@ -27,6 +27,12 @@ class ModelConfig(Settings):
     embedding_scale: PositiveFloat = 0.01
 
 
+def require_multiple(name: str, width: int, heads: int) -> None:
+    """Raise `ValueError` where ``heads`` heads cannot share a width evenly."""
+    if width % heads:
+        raise ValueError(f"{name} {width} is no multiple of heads {heads}")
+
+
 @dataclass(slots=True)
 class Output:
     """What a model predicts.

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 from torch import Tensor
 
-from models.ctr.base import CTRModel, ModelConfig, Output, Stage
+from models.ctr.base import CTRModel, ModelConfig, Output, Stage, require_multiple
 from models.data.batch import Batch
 from models.data.catalogue import Catalogue
 from models.errors import ConfigError, TrainingError
@@ -71,10 +71,7 @@ class DAIANConfig(ModelConfig):
 
     @model_validator(mode="after")
     def _heads_divide_the_width(self) -> "DAIANConfig":
-        if self.intent_width % self.heads:
-            raise ValueError(
-                f"intent_width {self.intent_width} is no multiple of heads {self.heads}"
-            )
+        require_multiple("intent_width", self.intent_width, self.heads)
         return self
 
 

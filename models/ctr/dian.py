@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int
 from pydantic import Field, NonNegativeFloat, PositiveInt, model_validator
 from torch import Tensor, nn
 
-from models.ctr.base import CTRModel, ModelConfig, Output
+from models.ctr.base import CTRModel, ModelConfig, Output, require_multiple
 from models.data.batch import Batch
 from models.data.catalogue import Catalogue
 from models.layers.attention import MultiHeadTargetAttention
@@ -39,10 +39,7 @@ class DIANConfig(ModelConfig):
 
     @model_validator(mode="after")
     def _heads_divide_the_width(self) -> "DIANConfig":
-        if self.attention_width % self.heads:
-            raise ValueError(
-                f"attention_width {self.attention_width} is no multiple of heads {self.heads}"
-            )
+        require_multiple("attention_width", self.attention_width, self.heads)
         return self
 
 

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from pydantic import Field, NonNegativeFloat, PositiveInt, model_validator
 from torch import Tensor
 
-from models.ctr.base import CTRModel, ModelConfig, Output
+from models.ctr.base import CTRModel, ModelConfig, Output, require_multiple
 from models.data.batch import Batch
 from models.data.catalogue import Catalogue
 from models.layers.attention import MultiHeadSelfAttention, Normalisation, TargetAttention
@@ -45,10 +45,7 @@ class DIHNConfig(ModelConfig):
 
     @model_validator(mode="after")
     def _heads_divide_the_width(self) -> "DIHNConfig":
-        if self.attention_hidden % self.heads:
-            raise ValueError(
-                f"attention_hidden {self.attention_hidden} is no multiple of heads {self.heads}"
-            )
+        require_multiple("attention_hidden", self.attention_hidden, self.heads)
         return self
 
 

@@ -50,11 +50,6 @@ class DriftVerdict(ColumnVerdict):
     summary: str = ""
     thresholds_reused: bool = False
 
-    @property
-    def furthest_first(self) -> tuple[DriftColumn, ...]:
-        """The columns by how many times their threshold they moved."""
-        return tuple(sorted(self.columns, key=relative, reverse=True))
-
 
 def relative(column: DriftColumn) -> float:
     """Return how many times its own threshold a column moved."""

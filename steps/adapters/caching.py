@@ -7,8 +7,10 @@ answered by a cached result. A policy here adds a hash of the packages the step 
 import hashlib
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from zenml.config.cache_policy import CachePolicy
+if TYPE_CHECKING:
+    from zenml.config.cache_policy import CachePolicy
 
 SOURCES = Path(__file__).resolve().parents[2]
 GROUND = ("models/*.py", "steps/adapters/workspace.py")
@@ -91,6 +93,8 @@ def release_code() -> str:
     return fingerprint("models/**/*.py", "steps/adapters/bento*.py", "steps/adapters/release*.py")
 
 
-def on(code: str) -> CachePolicy:
+def on(code: str) -> "CachePolicy":
     """Return the policy of a step that calls what the function named ``code`` here hashes."""
+    from zenml.config.cache_policy import CachePolicy
+
     return CachePolicy.model_validate({"cache_func": f"steps.adapters.caching.{code}"})

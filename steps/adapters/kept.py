@@ -7,6 +7,7 @@ from pydantic import BaseModel, ValidationError
 
 from models.files import write_text
 from models.settings import digest
+from steps.adapters.caching import fingerprint
 from steps.adapters.workspace import state_folder
 
 CODE = ("models/**/*.py", "pipelines/*.py", "steps/adapters/*.py")
@@ -21,8 +22,6 @@ def kept(form: type[Kept], given: Any, make: Callable[[], Kept]) -> Kept:
         given: All that it depends on besides the code.
         make: Makes it; what it raises is not kept.
     """
-    from steps.adapters.caching import fingerprint
-
     key = digest([form.__name__, given, fingerprint(*CODE)])[:16]
     path = state_folder() / "cache" / "kept" / f"{key}.json"
     try:
