@@ -1,7 +1,7 @@
 """What every CTR model offers: a logit per impression, its training stages, request scoring."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import ClassVar, Literal
 
@@ -105,6 +105,17 @@ class CTRModel(nn.Module, ABC):
         """Return the stages of training, in order; one on all parameters unless overridden."""
         return (Stage("joint"),)
 
+    def weighted(
+        self, weight: float, loss: Callable[[], Float[Tensor, ""]]
+    ) -> Float[Tensor, ""] | None:
+        """Return a loss times its weight, for `Output.auxiliary_loss`.
+
+        Args:
+            weight: Its share beside the click loss; 0 turns it off.
+            loss: Computes it; called in training alone, and never at weight 0.
+        """
+        return weight * loss() if self.training and weight else None
+
     def score_candidates(self, request: Batch, candidates: Int[Tensor, " C"]) -> Output:
         """Return the logit of each candidate in one request.
 
@@ -122,3 +133,30 @@ class CTRModel(nn.Module, ABC):
             if (value := getattr(request, item.name)) is not None
         }
         return self.predict(replace(request, **(repeated | {"target_item": candidates})))
+
+
+class TargetScorer(CTRModel):
+    """A model that is one function of requests and their targets: `score_targets` is all of it.
+
+    The same code then serves training, where each impression brings its own target, and requests,
+    where one user meets many. Base of all models that predict no distribution over intent levels,
+    so ``true_intent`` of `predict` is ignored.
+    """
+
+    @abstractmethod
+    def score_targets(self, batch: Batch, targets: Int[Tensor, " T"]) -> Output:
+        """Return the logit of each target, the user side computed once a row of the batch.
+
+        Args:
+            batch: Impressions whose ``target_item`` is not read.
+            targets: Item codes: one an impression, or any number for the one request of a batch
+                of size 1.
+        """
+
+    def predict(self, batch: Batch, *, true_intent: bool = False) -> Output:
+        """Return the logits of the impressions; ``true_intent`` is ignored."""
+        return self.score_targets(batch, batch.target_item)
+
+    def score_candidates(self, request: Batch, candidates: Int[Tensor, " C"]) -> Output:
+        """Return the logit of each candidate in one request, the user side computed once."""
+        return self.score_targets(request, candidates)

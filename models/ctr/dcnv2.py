@@ -9,7 +9,7 @@ from jaxtyping import Int
 from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
-from models.ctr.base import CTRModel, ModelConfig, Output
+from models.ctr.base import ModelConfig, Output, TargetScorer
 from models.data.batch import Batch
 from models.data.catalogue import Catalogue
 from models.layers.embedding import ItemEmbedding, UserEmbedding
@@ -43,7 +43,7 @@ class DCNv2Config(ModelConfig):
     dropout: float = Field(0.0, ge=0.0, lt=1.0)
 
 
-class DCNv2(CTRModel):
+class DCNv2(TargetScorer):
     """Explicit crosses of bounded degree beside, or below, a deep network."""
 
     config_type = DCNv2Config
@@ -64,15 +64,8 @@ class DCNv2(CTRModel):
         joined = self.deep.width + (width if config.structure == "parallel" else 0)
         self.output = nn.Linear(joined, 1)
 
-    def predict(self, batch: Batch, *, true_intent: bool = False) -> Output:
-        """Return the click logits; DCN V2 models no intent and ignores ``true_intent``."""
-        return self._score(batch, batch.target_item)
-
-    def score_candidates(self, request: Batch, candidates: Int[Tensor, " C"]) -> Output:
-        """Return the logit of each candidate, the user side embedded once."""
-        return self._score(request, candidates)
-
-    def _score(self, batch: Batch, targets: Int[Tensor, " T"]) -> Output:
+    def score_targets(self, batch: Batch, targets: Int[Tensor, " T"]) -> Output:
+        """Return the click logit of each target, the user side embedded once."""
         mean = self.settings.history == "mean"
         histories = batch.jagged
         read = histories.items if mean else histories.items[:0]

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from models.ctr.base import CTRModel, ModelConfig, Output
+from models.ctr.base import ModelConfig, Output, TargetScorer
 from models.data.batch import Batch
 from models.data.catalogue import Catalogue
 from models.layers.embedding import ItemEmbedding, UserEmbedding
@@ -59,7 +59,7 @@ class _Fields(nn.Module):
         return join(*parts)
 
 
-class DeepFM(CTRModel):
+class DeepFM(TargetScorer):
     """A factorization machine and a deep network on the same embeddings, their logits added."""
 
     config_type = DeepFMConfig
@@ -71,15 +71,8 @@ class DeepFM(CTRModel):
         width = self.fields.width // (1 + config.embedding_dim) * config.embedding_dim
         self.deep = MLP(width, config.head, output=1, dropout=config.dropout)
 
-    def predict(self, batch: Batch, *, true_intent: bool = False) -> Output:
-        """Return the click logits; DeepFM models no intent and ignores ``true_intent``."""
-        return self._score(batch, batch.target_item)
-
-    def score_candidates(self, request: Batch, candidates: Int[Tensor, " C"]) -> Output:
-        """Return the logit of each candidate, the user side embedded once."""
-        return self._score(request, candidates)
-
-    def _score(self, batch: Batch, targets: Int[Tensor, " T"]) -> Output:
+    def score_targets(self, batch: Batch, targets: Int[Tensor, " T"]) -> Output:
+        """Return the click logit of each target, the user side embedded once."""
         sizes = (1, self.config.embedding_dim)
         rows = self.fields(batch, targets).unflatten(-1, (-1, sum(sizes)))
         weights, fields = rows.split(sizes, dim=-1)  # T F 1, T F D

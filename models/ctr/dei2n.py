@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from models.ctr.base import CTRModel, ModelConfig, Output
+from models.ctr.base import ModelConfig, Output, TargetScorer
 from models.data.batch import Batch
 from models.data.catalogue import Catalogue
 from models.layers.attention import Normalisation, TargetAttention
@@ -44,7 +44,7 @@ class DEI2NConfig(ModelConfig):
     dropout: float = Field(0.0, ge=0.0, lt=1.0)
 
 
-class DEI2N(CTRModel):
+class DEI2N(TargetScorer):
     """What the trigger and what the target find in a timed history, by the instant interest."""
 
     config_type = DEI2NConfig
@@ -65,15 +65,8 @@ class DEI2N(CTRModel):
         inputs = self.user.width + 6 * width
         self.head = MLP(inputs, config.head, output=1, dropout=config.dropout)
 
-    def predict(self, batch: Batch, *, true_intent: bool = False) -> Output:
-        """Return the click logits; no intent is labelled here, ``true_intent`` is ignored."""
-        return self._score(batch, batch.target_item)
-
-    def score_candidates(self, request: Batch, candidates: Int[Tensor, " C"]) -> Output:
-        """Return the logit of each candidate, the user side computed once."""
-        return self._score(request, candidates)
-
-    def _score(self, batch: Batch, targets: Int[Tensor, " T"]) -> Output:
+    def score_targets(self, batch: Batch, targets: Int[Tensor, " T"]) -> Output:
+        """Return the click logit of each target, the user side computed once."""
         histories, user = batch.jagged, self.user(batch)
         table, (target_row, trigger_row, history_row) = self.items.rows(
             targets, batch.trigger_item, histories.items

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int
 from pydantic import Field, NonNegativeFloat, PositiveInt, model_validator
 from torch import Tensor, nn
 
-from models.ctr.base import CTRModel, ModelConfig, Output, require_multiple
+from models.ctr.base import ModelConfig, Output, TargetScorer, require_multiple
 from models.data.batch import Batch
 from models.data.catalogue import Catalogue
 from models.layers.attention import MultiHeadTargetAttention
@@ -43,7 +43,7 @@ class DIANConfig(ModelConfig):
         return self
 
 
-class DIAN(CTRModel):
+class DIAN(TargetScorer):
     """P(click) = P(intent on trigger)·P(click | trigger) + P(elsewhere)·P(click | elsewhere)."""
 
     config_type = DIANConfig
@@ -66,19 +66,8 @@ class DIAN(CTRModel):
         self.aware = MLP(user + 2 * width + 4 * wide, config.head, 1, config.dropout)
         self.free = MLP(user + width + wide, config.head, 1, config.dropout)
 
-    def predict(self, batch: Batch, *, true_intent: bool = False) -> Output:
-        """Return the click logits, and in training the weighted intent loss.
-
-        The intent is on or off the trigger, no distribution over levels: ``true_intent`` is
-        ignored.
-        """
-        return self._score(batch, batch.target_item)
-
-    def score_candidates(self, request: Batch, candidates: Int[Tensor, " C"]) -> Output:
-        """Return the logit of each candidate, the user side computed once."""
-        return self._score(request, candidates)
-
-    def _score(self, batch: Batch, targets: Int[Tensor, " T"]) -> Output:
+    def score_targets(self, batch: Batch, targets: Int[Tensor, " T"]) -> Output:
+        """Return click logits, and in training the weighted loss of the intent on the trigger."""
         user, target, trigger = (
             self.user(batch),
             self.items(targets),
@@ -91,10 +80,9 @@ class DIAN(CTRModel):
         on_trigger = self.aware(join(user, target, trigger, *aware)).squeeze(-1)
         wanted = self.free_attentions[0](target, history, mask)
         elsewhere = self.free(join(user, target, wanted)).squeeze(-1)
-        auxiliary = None
-        if self.training and self.settings.intent_weight:
-            loss = self.category.intent_loss(batch, intent, targets)
-            auxiliary = self.settings.intent_weight * loss
+        auxiliary = self.weighted(
+            self.settings.intent_weight, lambda: self.category.intent_loss(batch, intent, targets)
+        )
         return Output(mixed_logit(intent, on_trigger, elsewhere), auxiliary_loss=auxiliary)
 
     def _aware(

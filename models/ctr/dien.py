@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from pydantic import Field, NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 
-from models.ctr.base import CTRModel, ModelConfig, Output
+from models.ctr.base import ModelConfig, Output, TargetScorer
 from models.data.batch import Batch
 from models.data.catalogue import Catalogue
 from models.layers.embedding import ItemEmbedding, UserEmbedding
@@ -34,7 +34,7 @@ class DIENConfig(ModelConfig):
     dropout: float = Field(0.0, ge=0.0, lt=1.0)
 
 
-class DIEN(CTRModel):
+class DIEN(TargetScorer):
     """A GRU extracts the interest behind each behaviour, an AUGRU follows the target's through."""
 
     config_type = DIENConfig
@@ -51,18 +51,8 @@ class DIEN(CTRModel):
         inputs = self.user.width + (3 if config.use_trigger else 2) * width
         self.head = MLP(inputs, config.head, output=1, dropout=config.dropout)
 
-    def predict(self, batch: Batch, *, true_intent: bool = False) -> Output:
-        """Return the click logits, and in training the weighted auxiliary loss.
-
-        DIEN models no intent and ignores ``true_intent``.
-        """
-        return self._score(batch, batch.target_item)
-
-    def score_candidates(self, request: Batch, candidates: Int[Tensor, " C"]) -> Output:
-        """Return the logit of each candidate, the interests extracted once."""
-        return self._score(request, candidates)
-
-    def _score(self, batch: Batch, targets: Int[Tensor, " T"]) -> Output:
+    def score_targets(self, batch: Batch, targets: Int[Tensor, " T"]) -> Output:
+        """Return click logits, and in training the weighted auxiliary loss."""
         histories = batch.jagged
         layout = StepLayout.of(histories.offsets)
         codes = histories.items[layout.index]
@@ -71,10 +61,10 @@ class DIEN(CTRModel):
         )
         behaviours = take_rows(table, behaviour_row)  # E D, step by step
         interests = self.extractor(behaviours, layout)  # E D
-        auxiliary = None
-        if self.training and self.settings.auxiliary_weight:
-            loss = auxiliary_loss(interests, behaviours, codes, layout)
-            auxiliary = self.settings.auxiliary_weight * loss
+        auxiliary = self.weighted(
+            self.settings.auxiliary_weight,
+            lambda: auxiliary_loss(interests, behaviours, codes, layout),
+        )
         target = take_rows(table, target_row)  # T D
         if batch.size == 1:  # one history for all targets
             length = len(codes)

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from pydantic import Field, NonNegativeFloat, PositiveInt, model_validator
 from torch import Tensor
 
-from models.ctr.base import CTRModel, ModelConfig, Output, require_multiple
+from models.ctr.base import ModelConfig, Output, TargetScorer, require_multiple
 from models.data.batch import Batch
 from models.data.catalogue import Catalogue
 from models.layers.attention import MultiHeadSelfAttention, Normalisation, TargetAttention
@@ -49,7 +49,7 @@ class DIHNConfig(ModelConfig):
         return self
 
 
-class DIHN(CTRModel):
+class DIHN(TargetScorer):
     """Asks the history for a mixture of trigger and target, as strong as the intent on each."""
 
     config_type = DIHNConfig
@@ -69,19 +69,8 @@ class DIHN(CTRModel):
         inputs = self.user.width + 4 * width
         self.head = MLP(inputs, config.head, output=1, dropout=config.dropout)
 
-    def predict(self, batch: Batch, *, true_intent: bool = False) -> Output:
-        """Return the click logits, and in training the weighted intent loss.
-
-        The intent is on or off the trigger, no distribution over levels: ``true_intent`` is
-        ignored.
-        """
-        return self._score(batch, batch.target_item)
-
-    def score_candidates(self, request: Batch, candidates: Int[Tensor, " C"]) -> Output:
-        """Return the logit of each candidate, the user side computed once."""
-        return self._score(request, candidates)
-
-    def _score(self, batch: Batch, targets: Int[Tensor, " T"]) -> Output:
+    def score_targets(self, batch: Batch, targets: Int[Tensor, " T"]) -> Output:
+        """Return click logits, and in training the weighted loss of the intent on the trigger."""
         user, target, trigger = (
             self.user(batch),
             self.items(targets),
@@ -95,10 +84,10 @@ class DIHN(CTRModel):
         kept, real = newest(history, self.category.padded(batch), self.settings.hard_length)
         related = self.hard_relations(kept, real) * real[..., None]
         hard = related.sum(1) / real.sum(-1, keepdim=True).clamp_min(1)
-        auxiliary = None
-        if self.training and self.settings.intent_weight:
-            loss = self.category.intent_loss(batch, intent.squeeze(-1), targets)
-            auxiliary = self.settings.intent_weight * loss
+        auxiliary = self.weighted(
+            self.settings.intent_weight,
+            lambda: self.category.intent_loss(batch, intent.squeeze(-1), targets),
+        )
         logit = self.head(join(user, target, trigger, soft, hard)).squeeze(-1)
         return Output(logit, auxiliary_loss=auxiliary)
 

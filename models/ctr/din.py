@@ -7,7 +7,7 @@ from jaxtyping import Int
 from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor
 
-from models.ctr.base import CTRModel, ModelConfig, Output
+from models.ctr.base import ModelConfig, Output, TargetScorer
 from models.data.batch import Batch
 from models.data.catalogue import Catalogue
 from models.layers.attention import Normalisation, TargetAttention
@@ -37,7 +37,7 @@ class DINConfig(ModelConfig):
     embedding_scale: PositiveFloat = 1e-4
 
 
-class DIN(CTRModel):
+class DIN(TargetScorer):
     """Interest in the target is the history, weighed by what the target activates in it."""
 
     config_type = DINConfig
@@ -52,15 +52,8 @@ class DIN(CTRModel):
         inputs = self.user.width + (3 if config.use_trigger else 2) * width
         self.head = MLP(inputs, config.head, output=1, dropout=config.dropout)
 
-    def predict(self, batch: Batch, *, true_intent: bool = False) -> Output:
-        """Return the click logits; DIN models no intent and ignores ``true_intent``."""
-        return self._score(batch, batch.target_item)
-
-    def score_candidates(self, request: Batch, candidates: Int[Tensor, " C"]) -> Output:
-        """Return the logit of each candidate, the user side computed once."""
-        return self._score(request, candidates)
-
-    def _score(self, batch: Batch, targets: Int[Tensor, " T"]) -> Output:
+    def score_targets(self, batch: Batch, targets: Int[Tensor, " T"]) -> Output:
+        """Return the click logit of each target, the user side computed once."""
         histories = batch.jagged
         table, (target_row, trigger_row, history_row) = self.items.rows(
             targets, batch.trigger_item, histories.items

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
-from models.ctr.base import CTRModel, ModelConfig, Output, Stage
+from models.ctr.base import ModelConfig, Output, Stage, TargetScorer
 from models.data.batch import Batch
 from models.data.catalogue import Catalogue
 from models.data.codes import UNKNOWN
@@ -46,7 +46,7 @@ class MWUFConfig(ModelConfig):
     dropout: float = Field(0.0, ge=0.0, lt=1.0)
 
 
-class MWUF(CTRModel):
+class MWUF(TargetScorer):
     """DIN on item ids that are scaled by the item's features and shifted by its audience."""
 
     config_type = MWUFConfig
@@ -75,15 +75,8 @@ class MWUF(CTRModel):
         warm_up = Stage("warm_up", lr_scale={"": self.settings.warm_up_lr_scale})
         return (base, meta, warm_up) if self.settings.meta_epochs else (base, warm_up)
 
-    def predict(self, batch: Batch, *, true_intent: bool = False) -> Output:
-        """Return the click logits; MWUF models no intent and ignores ``true_intent``."""
-        return self._score(batch, batch.target_item)
-
-    def score_candidates(self, request: Batch, candidates: Int[Tensor, " C"]) -> Output:
-        """Return the logit of each candidate, the user side computed once."""
-        return self._score(request, candidates)
-
-    def _score(self, batch: Batch, targets: Int[Tensor, " T"]) -> Output:
+    def score_targets(self, batch: Batch, targets: Int[Tensor, " T"]) -> Output:
+        """Return the click logit of each target, the user side computed once."""
         histories = batch.jagged
         table, (target_row, trigger_row, history_row) = self.items.rows(
             targets, batch.trigger_item, histories.items

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from pydantic import Field, PositiveInt
 from torch import Tensor
 
-from models.ctr.base import CTRModel, ModelConfig, Output
+from models.ctr.base import ModelConfig, Output, TargetScorer
 from models.data.batch import Batch
 from models.data.catalogue import Catalogue
 from models.layers.attention import Normalisation, TargetAttention
@@ -38,7 +38,7 @@ class POSOConfig(ModelConfig):
     dropout: float = Field(0.0, ge=0.0, lt=1.0)
 
 
-class POSO(CTRModel):
+class POSO(TargetScorer):
     """DIN, whose interest and hidden layers are gated by how new user and item are."""
 
     config_type = POSOConfig
@@ -57,14 +57,6 @@ class POSO(CTRModel):
         inputs = self.user.width + 3 * width
         self.head = GatedMLP(inputs, config.head, code, config.gate_hidden, config.dropout)
 
-    def predict(self, batch: Batch, *, true_intent: bool = False) -> Output:
-        """Return the click logits; POSO models no intent and ignores ``true_intent``."""
-        return self._score(batch, batch.target_item)
-
-    def score_candidates(self, request: Batch, candidates: Int[Tensor, " C"]) -> Output:
-        """Return the logit of each candidate, the user side computed once."""
-        return self._score(request, candidates)
-
     def personalisation_code(
         self, batch: Batch, targets: Int[Tensor, " T"]
     ) -> Float[Tensor, "T P"]:
@@ -72,7 +64,8 @@ class POSO(CTRModel):
         behaviours = self.activity(batch.jagged.offsets.diff())
         return join(behaviours, self.exposure(self.impressions[targets.long()]))
 
-    def _score(self, batch: Batch, targets: Int[Tensor, " T"]) -> Output:
+    def score_targets(self, batch: Batch, targets: Int[Tensor, " T"]) -> Output:
+        """Return the click logit of each target, the user side computed once."""
         histories = batch.jagged
         table, (target_row, trigger_row, history_row) = self.items.rows(
             targets, batch.trigger_item, histories.items
