@@ -13,7 +13,7 @@ from models.data.examples import ExampleStore
 from models.data.tables import Tables
 from models.data.vocabulary import Vocabularies
 from models.intents.labels import IntentLabels
-from models.metrics.groups import intent_diversity, interest_volatility, look_up
+from models.metrics.groups import intent_diversity, interest_volatility, look_up, newest_days
 from models.reports.inputs import EvaluationInput
 from models.training.model_folder import load_model
 from models.training.scoring import Scores, score
@@ -91,8 +91,8 @@ def _item_kinds(store: ExampleStore) -> Int[np.ndarray, " items"]:
 def _diversity(
     store: ExampleStore, kinds: Int[np.ndarray, " items"], users: Int[np.ndarray, " N"]
 ) -> Float[np.ndarray, " N"]:
-    """Return each example's user's diversity of intents, counted on the train rows."""
-    train = store.rows("train")
+    """Return each example's user's diversity of intents; nan for users whose week has no click."""
+    train = _last_week(store)
     train = train[store.trigger_item[train] > 0]
     names, values = intent_diversity(
         store.user[train],
@@ -102,6 +102,19 @@ def _diversity(
         kinds[store.trigger_item[train]],
     )
     return look_up(names, values, users)
+
+
+def _last_week(store: ExampleStore) -> Int[np.ndarray, " T"]:
+    """Return the train rows of "the last week of training data" (DAIAN 5.2 (5)).
+
+    Where every user's rows are cut at a time of their own, training ends at no one day for all of
+    them, and each user's own last week counts.
+    """
+    train, test = store.rows("train"), store.rows("test")
+    if not len(train):
+        return train
+    one_end = not len(test) or store.time[train].max() <= store.time[test].min()
+    return train[newest_days(store.time[train], None if one_end else store.user[train])]
 
 
 def _volatility(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
-from jaxtyping import Float, Int, Num, Real, Shaped
+from jaxtyping import Bool, Float, Int, Num, Real, Shaped
 from numpy import ndarray
 
 from models.errors import DataError
@@ -18,6 +18,8 @@ from models.metrics.ranking import auc, check_labels, gauc, log_loss
 HISTORY_BANDS = (0, 1, 6, 16, 31, 50)
 ITEM_BANDS = (0, 1, 5, 20, 100)
 DIVERSITY_BANDS = (0, 1, 3, 5, 7)  # the last two as in DAIAN Figure 6: "7 or more"
+DIVERSITY_DAYS = 7  # "calculated in the last week of training data", DAIAN 5.2 (5)
+_DAY_S = 86_400
 
 
 def intent_diversity(
@@ -31,7 +33,8 @@ def intent_diversity(
 
     That is the number of distinct kinds among the clicks of a request that differ from the
     trigger's kind, averaged over the user's requests with a click; nan for users without any.
-    Count it on training data: on the rows under test it would sort users by their labels.
+    Count it on training data, of which the paper takes the last week (`newest_days`): on the rows
+    under test it would sort users by their labels.
 
     Args:
         users: The user of each impression.
@@ -57,6 +60,28 @@ def intent_diversity(
     values = np.full(len(names), np.nan)
     values[per_user["user"].to_numpy()] = per_user["kinds"].to_numpy()
     return names, values
+
+
+def newest_days(
+    time_s: Int[ndarray, " N"],
+    users: Int[ndarray, " N"] | None = None,
+    days: int = DIVERSITY_DAYS,
+) -> Bool[ndarray, " N"]:
+    """Return which times are less than ``days`` days before the newest of them.
+
+    All of them are where they span less.
+
+    Args:
+        time_s: UTC seconds.
+        users: Codes from 0; if given, each user's times are held against that user's newest.
+        days: Length of the span, of 24 hours each.
+    """
+    if not len(time_s):
+        return np.zeros(0, dtype=bool)
+    codes = np.zeros(len(time_s), dtype=np.int64) if users is None else users
+    newest = np.full(int(codes.max()) + 1, time_s.min())
+    np.maximum.at(newest, codes, time_s)
+    return time_s > newest[codes] - days * _DAY_S
 
 
 def interest_volatility(

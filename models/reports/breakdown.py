@@ -78,7 +78,8 @@ def _groupings(data: EvaluationInput) -> Iterator[Grouping]:
             "intent_diversity",
             "By diversity of intent",
             "Distinct kinds a user clicked in one request besides the trigger's own kind, mean "
-            "over the training requests (DAIAN, Figure 6).",
+            "over the last week of training (DAIAN, Figure 6). Who clicked nothing then is in "
+            "no group.",
             *bands(np.round(data.intent_diversity), DIVERSITY_BANDS),
         )
     if data.volatility is not None:

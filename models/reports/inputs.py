@@ -22,7 +22,7 @@ class EvaluationInput:
         y_int: The request's true intent (DAIAN Eq. 1).
         has_intent: Whether the request has a click and hence a true intent.
         population: Name of the user's population, where the data know it.
-        intent_diversity: Diversity of the user's intents in the training rows, nan if unknown:
+        intent_diversity: Diversity of the user's intents in the last training week, nan if unknown:
             models.metrics.groups.intent_diversity.
         volatility: How often the history changes its kind: models.metrics.groups.
         model: Name of the model.

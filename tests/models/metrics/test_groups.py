@@ -16,6 +16,7 @@ from models.metrics.groups import (
     intent_diversity,
     interest_volatility,
     look_up,
+    newest_days,
 )
 from models.metrics.ranking import auc, gauc
 
@@ -48,6 +49,16 @@ def test_diversity_counts_distinct_kinds_besides_the_triggers_per_request() -> N
     np.testing.assert_array_equal(
         look_up(names, values, np.array(["c", "a", "b"])), [math.nan, 1.0, math.nan]
     )
+
+
+def test_the_newest_days_end_with_the_newest_row_of_all_or_of_each_user() -> None:
+    day = 86_400
+    time = 1_600_000_000 + np.array([0, day, 7 * day, 8 * day - 1, 8 * day])
+    assert newest_days(time, days=7).tolist() == [False, False, True, True, True]
+    users = np.array([0, 0, 2, 2, 2])
+    assert newest_days(time, users, days=1).tolist() == [False, True, False, True, True]
+    assert newest_days(time, days=9).all()
+    assert newest_days(time[:0]).tolist() == []
 
 
 def test_bands_hold_their_lower_end() -> None:
