@@ -15,7 +15,6 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict
 
 from models.assessment.backtest_inputs import Inputs, Prepared
-from models.assessment.backtest_results import Point, Trained
 from models.assessment.backtest_settings import BacktestPlan
 from models.assessment.recoding import store_for
 from models.data.append import append_examples
@@ -27,6 +26,7 @@ from models.data.watermark import DAY_S, Window, cut_tables, newest_window, told
 from models.errors import SplitError
 from models.files import new_folder, remove_leftovers, write_text
 from models.metrics.ranking import auc, gauc, log_loss
+from models.reports.backtest_results import Point, Trained
 from models.settings import digest
 from models.training.model_folder import load_model
 from models.training.scoring import score

@@ -5,13 +5,14 @@ from pathlib import Path
 
 from models.artifacts import Scalar
 from models.assessment.backtest import MODELS, STEPS, STORES, Backtest, Progress
-from models.assessment.backtest_results import BacktestResult, days_of, summarise, write_result
 from models.assessment.backtest_settings import BacktestPlan
+from models.assessment.backtest_summary import summarise, write_result
 from models.data.datasets.registry import load_dataset
 from models.data.tables import Tables
 from models.errors import ConfigError
 from models.files import write_text
 from models.reports.backtest_page import write_backtest_page
+from models.reports.backtest_results import BacktestResult, days_of
 
 PLAN_FILE = "plan.json"
 

@@ -4,6 +4,7 @@ A yardstick is learnt from the reference alone, so that the same reference alway
 sums, and thresholds learnt from them can be kept.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -105,8 +106,31 @@ class EmbeddingMeans:
         return total
 
 
+class Scored(ABC):
+    """Measured by sums over the rows that have both label and score."""
+
+    @abstractmethod
+    def parts(
+        self, labels: Float[np.ndarray, " M"], scores: Float[np.ndarray, " M"]
+    ) -> tuple[Sequence[Part], int]:
+        """Return what is summed, and how many sums that makes."""
+
+    def sums(
+        self, window: Window, owner: Int[np.ndarray, " N"], owners: int
+    ) -> Float[np.ndarray, "G K"]:
+        """Return the sums of `parts` by owner."""
+        rows = window.rows.select("label", "score")
+        there = rows["label"].is_not_null() & rows["score"].is_not_null()
+        kept = (owner >= 0) & there.to_numpy()
+        labels, scores = (
+            rows[column].to_numpy()[kept].astype(np.float64) for column in ("label", "score")
+        )
+        parts, size = self.parts(labels, scores)
+        return sums_of(parts, owner[kept], owners, size)
+
+
 @dataclass(frozen=True)
-class Calibration:
+class Calibration(Scored):
     """The gap of observed and predicted click rate, by score."""
 
     edges: Float[np.ndarray, " E"]
@@ -114,18 +138,16 @@ class Calibration:
     group: DriftGroup = "calibration"
     method: str = "Mean change of the calibration gap"
 
-    def sums(
-        self, window: Window, owner: Int[np.ndarray, " N"], owners: int
-    ) -> Float[np.ndarray, "G K"]:
-        """Return rows, clicks and predictions by owner and score bin."""
-        labels, scores, owner = _labelled(window, owner)
-        bins = np.searchsorted(self.edges, scores, side="left")
-        num = len(self.edges) + 1
-        return sums_of(calibration_parts(labels, scores, bins, num), owner, owners, 3 * num)
+    def parts(
+        self, labels: Float[np.ndarray, " M"], scores: Float[np.ndarray, " M"]
+    ) -> tuple[Sequence[Part], int]:
+        """Return rows, clicks and predictions by score bin."""
+        bins, num = _binned(scores, self.edges)
+        return calibration_parts(labels, scores, bins, num), 3 * num
 
 
 @dataclass(frozen=True)
-class Ranking:
+class Ranking(Scored):
     """How well scores rank clicks above the rest."""
 
     edges: Float[np.ndarray, " E"]
@@ -133,39 +155,31 @@ class Ranking:
     group: DriftGroup = "quality"
     method: str = "Fall of AUC"
 
-    def sums(
-        self, window: Window, owner: Int[np.ndarray, " N"], owners: int
-    ) -> Float[np.ndarray, "G K"]:
-        """Return clicks and other rows by owner and score bin."""
-        labels, scores, owner = _labelled(window, owner)
-        bins = np.searchsorted(self.edges, scores, side="left")
-        num = len(self.edges) + 1
-        return sums_of(ranking_parts(labels, bins, num), owner, owners, 2 * num)
+    def parts(
+        self, labels: Float[np.ndarray, " M"], scores: Float[np.ndarray, " M"]
+    ) -> tuple[Sequence[Part], int]:
+        """Return other rows and clicks by score bin."""
+        bins, num = _binned(scores, self.edges)
+        return ranking_parts(labels, bins, num), 2 * num
 
 
 @dataclass(frozen=True)
-class Entropy:
+class Entropy(Scored):
     """How surprising the clicks were, over how surprising they are to the bare click rate."""
 
     name: str = "normalised entropy"
     group: DriftGroup = "quality"
     method: str = "Rise of normalised entropy"
 
-    def sums(
-        self, window: Window, owner: Int[np.ndarray, " N"], owners: int
-    ) -> Float[np.ndarray, "G K"]:
-        """Return rows, clicks and log losses by owner."""
-        labels, scores, owner = _labelled(window, owner)
-        parts: Sequence[Part] = entropy_parts(labels, scores)
-        return sums_of(parts, owner, owners, 3)
+    def parts(
+        self, labels: Float[np.ndarray, " M"], scores: Float[np.ndarray, " M"]
+    ) -> tuple[Sequence[Part], int]:
+        """Return rows, clicks and log losses."""
+        return entropy_parts(labels, scores), 3
 
 
-def _labelled(
-    window: Window, owner: Int[np.ndarray, " N"]
-) -> tuple[Float[np.ndarray, " M"], Float[np.ndarray, " M"], Int[np.ndarray, " M"]]:
-    """Return label, score and owner of the rows that have all three."""
-    rows = window.rows.select("label", "score")
-    there = rows["label"].is_not_null() & rows["score"].is_not_null()
-    kept = (owner >= 0) & there.to_numpy()
-    labels = rows["label"].to_numpy()[kept].astype(np.float64)
-    return labels, rows["score"].to_numpy()[kept].astype(np.float64), owner[kept]
+def _binned(
+    scores: Float[np.ndarray, " M"], edges: Float[np.ndarray, " E"]
+) -> tuple[Int[np.ndarray, " M"], int]:
+    """Return the bin of each score, and the number of bins."""
+    return np.searchsorted(edges, scores, side="left"), len(edges) + 1

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 from models.files import write_text
+from models.reports.backtest_results import BacktestResult
 from models.reports.blocks import Tile, figure, figures, table, tiles
 from models.reports.charts import legend, line_chart
 from models.reports.page import Headline, Html, Section, Tone, render_page
@@ -21,38 +21,7 @@ GOOD: Tone = "good"
 STYLES: tuple[Role, ...] = ("base", "champion", "model")
 
 
-class Difference(Protocol):
-    """A policy's mean gain over the one that trains least; positive is better."""
-
-    policy: str
-    against: str
-    metric: str
-    value: float
-    low: float
-    high: float
-    windows_better: float
-
-
-class Measured(Protocol):
-    """What `models.assessment.backtest_results.BacktestResult` offers a page."""
-
-    name: str
-    facts: dict[str, str]
-    metric: str
-    policies: tuple[str, ...]
-    means: dict[str, dict[str, float]]
-
-    @property
-    def gains(self) -> Sequence[Difference]:
-        """Every policy beside the first."""
-        ...
-
-    def over_time(self, policy: str, metric: str) -> list[float]:
-        """Return a policy's means, window by window."""
-        ...
-
-
-def write_backtest_page(result: Measured, days: Sequence[int], folder: Path) -> Path:
+def write_backtest_page(result: BacktestResult, days: Sequence[int], folder: Path) -> Path:
     """Write backtest.html into ``folder`` and return its path.
 
     Args:
@@ -82,7 +51,7 @@ def write_backtest_page(result: Measured, days: Sequence[int], folder: Path) -> 
     return folder / PAGE
 
 
-def _headline(result: Measured) -> Headline:
+def _headline(result: BacktestResult) -> Headline:
     name = METRICS[result.metric][0]
     told, best = list[str](), 0.0
     headline, tone = f"No policy is reliably better than {result.policies[0]}.", PLAIN
@@ -104,7 +73,7 @@ def _ordered(first: str) -> list[str]:
     return [first, *(metric for metric in METRICS if metric != first)]
 
 
-def _chart(result: Measured, metric: str, days: Sequence[int]) -> Html:
+def _chart(result: BacktestResult, metric: str, days: Sequence[int]) -> Html:
     name, better = METRICS[metric]
     curves = [
         Curve(name=policy, role=style, x=[float(d) for d in days],
@@ -116,7 +85,7 @@ def _chart(result: Measured, metric: str, days: Sequence[int]) -> Html:
     return figure(name, better, keys + svg)
 
 
-def _averages(result: Measured) -> Html:
+def _averages(result: BacktestResult) -> Html:
     shown = [
         Tile(
             name=policy,
@@ -137,7 +106,7 @@ def _averages(result: Measured) -> Html:
     return tiles(shown)
 
 
-def _gains(result: Measured) -> Html:
+def _gains(result: BacktestResult) -> Html:
     rows = [
         [
             gain.policy,

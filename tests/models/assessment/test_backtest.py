@@ -8,11 +8,12 @@ import pytest
 
 from models.assessment.backtest import Backtest
 from models.assessment.backtest_replay import replay
-from models.assessment.backtest_results import BacktestResult, Point, summarise
 from models.assessment.backtest_settings import BacktestPlan
+from models.assessment.backtest_summary import summarise
 from models.data.datasets.registry import load_dataset
 from models.data.tables import TableScan
 from models.errors import ConfigError, SplitError
+from models.reports.backtest_results import BacktestResult, Point
 from pipelines.backtest_plan import plan_backtest
 
 
