@@ -12,6 +12,12 @@ from models.reports.page import Html, Number, Tone
 Cell = str | int | float | bool | None
 
 
+class Strong(str):
+    """A cell's words, set in bold: the best of a column."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Tile:
     """One number with what it is compared to.
@@ -183,6 +189,8 @@ def _cell(tag: str, value: Cell | Html, as_number: bool) -> str:
 def _shown(value: Cell | Html) -> str:
     if isinstance(value, Html):
         return str(value)
+    if isinstance(value, Strong):
+        return f"<b>{escape(value)}</b>"
     if value is None:
         return "–"
     if isinstance(value, bool):
@@ -199,4 +207,4 @@ def _is_number(value: object) -> bool:
         return True
     if not isinstance(value, str) or isinstance(value, Html):
         return False
-    return bool(value) and value[0] in "0123456789+−" and not any(c.isalpha() for c in value)
+    return bool(value) and value[0] in "0123456789+−<" and not any(c.isalpha() for c in value)

@@ -65,12 +65,13 @@ def reliability_chart(curves: Sequence[ReliabilityCurve]) -> Html:
     return figure.svg()
 
 
-def intent_chart(population: PopulationIntent, top: Number) -> Html:
+def intent_chart(population: PopulationIntent, top: Number, spread: Sequence[Number] = ()) -> Html:
     """Return true intent as bars and predicted intent as a line, as in DAIAN Figure 5.
 
     Args:
         population: The population shown.
         top: Upper end of the axis, shared by the populations so that they can be compared.
+        spread: How far to shade to either side of the prediction at each level.
     """
     n = len(population.true)
     about = f"True and predicted intent of {population.name} users by similarity level"
@@ -87,6 +88,9 @@ def intent_chart(population: PopulationIntent, top: Number) -> Html:
     )
     for level, share in zip(levels, population.true, strict=True):
         figure.bar(level - 0.36, level + 0.36, share, "fill-truth")
+    if spread:
+        ends = list(zip(population.predicted, spread, strict=True))
+        figure.band(levels, [max(p - s, 0) for p, s in ends], [min(p + s, top) for p, s in ends])
     figure.line(levels, population.predicted, "model")
     for level, share in zip(levels, population.predicted, strict=True):
         figure.dot((level, share), "fill-model", 4.5)
@@ -167,9 +171,9 @@ def interval_chart(rows: Sequence[Row], x_title: str, about: str, *, digits: int
     """Return differences with their intervals around a line at 0, one row each."""
     ends = [v for r in rows for v in (r.estimate.value, r.estimate.low, r.estimate.high)]
     low, high = limits([0.0, *(v for v in ends if v is not None)], margin=0.08)
-    figure = _rows(rows, (low, high), about)
+    figure = rows_plot([row.name for row in rows], (low, high), about)
     bottom = figure.y.start
-    figure.add(_upright(figure.x(0.0), figure.y.end - 8, bottom, "axis"))
+    figure.add(upright(figure.x(0.0), figure.y.end - 8, bottom, "axis"))
     marks = ticks(low, high, 4)
     words = words_for(marks)
     for value in marks:
@@ -189,7 +193,7 @@ def interval_chart(rows: Sequence[Row], x_title: str, about: str, *, digits: int
 
 def level_bars(rows: Sequence[Row], about: str, *, top: Number, threshold: Number) -> Html:
     """Return lying bars from 0 to at most ``top``, one row each, and a line at a threshold."""
-    figure = _rows(rows, (0.0, top), about, footer=8)
+    figure = rows_plot([row.name for row in rows], (0.0, top), about, footer=8)
     for i, row in enumerate(rows):
         value = row.estimate.value
         if value is not None:
@@ -201,7 +205,7 @@ def level_bars(rows: Sequence[Row], about: str, *, top: Number, threshold: Numbe
             )
         note = row.note or ("–" if value is None else f"{value:.3f}")
         figure.add(label((WIDTH, figure.y(i) + 4), note, anchor="end", strong=True))
-    figure.add(_upright(figure.x(threshold), figure.y.end, figure.y.start + 8, "reference"))
+    figure.add(upright(figure.x(threshold), figure.y.end, figure.y.start + 8, "reference"))
     return figure.svg()
 
 
@@ -220,24 +224,25 @@ def legend(items: Sequence[tuple[str, str]]) -> Html:
     return Html(f'<p class="legend">{"".join(keys)}</p>')
 
 
-def _rows(
-    rows: Sequence[Row], x: tuple[Number, Number], about: str, *, footer: Number = 44
+def rows_plot(
+    names: Sequence[str], x: tuple[Number, Number], about: str, *, footer: Number = 44
 ) -> Plot:
-    """Return a plot with a named line for each row, first on top."""
+    """Return a plot with a named line for each row, first on top, and room for notes."""
     step, left = 30.0, 150.0
-    height = step * len(rows) + footer + 8
+    height = step * len(names) + footer + 8
     figure = Plot(
         x=Scale(*x, left, WIDTH - 64),
-        y=Scale(len(rows) - 0.5, -0.5, height - footer, 8),
+        y=Scale(len(names) - 0.5, -0.5, height - footer, 8),
         about=about,
         height=height,
     )
-    for i, row in enumerate(rows):
-        figure.add(label((0, figure.y(i) + 4), row.name))
+    for i, name in enumerate(names):
+        figure.add(label((0, figure.y(i) + 4), name))
     return figure
 
 
-def _upright(x: Number, top: Number, bottom: Number, style: str) -> str:
+def upright(x: Number, top: Number, bottom: Number, style: str) -> str:
+    """Return an upright line; all places are in pixels of the view box."""
     return f'<line class="{style}" x1="{x:.1f}" x2="{x:.1f}" y1="{top:.1f}" y2="{bottom:.1f}"/>'
 
 

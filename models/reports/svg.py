@@ -72,20 +72,26 @@ class Plot:
             f'x2="{self.x(c):.1f}" y2="{self.y(d):.1f}"/>'
         )
 
-    def dot(self, at: tuple[Number, Number], style: str, radius: Number = 4.0) -> None:
-        """Draw a dot at a data point."""
-        self.add(
-            f'<circle class="dot {style}" cx="{self.x(at[0]):.1f}" cy="{self.y(at[1]):.1f}" '
-            f'r="{radius:g}"/>'
-        )
+    def dot(
+        self, at: tuple[Number, Number], style: str, radius: Number = 4.0, told: str = ""
+    ) -> None:
+        """Draw a dot at a data point; ``told`` is shown while a pointer rests on it."""
+        place = f'cx="{self.x(at[0]):.1f}" cy="{self.y(at[1]):.1f}" r="{radius:g}"'
+        end = f"><title>{escape(told)}</title></circle>" if told else "/>"
+        self.add(f'<circle class="dot {style}" {place}{end}')
 
-    def bar(self, left: Number, right: Number, top: Number, style: str) -> None:
-        """Draw an upright bar from the bottom of the plot to ``top``, all in data units."""
+    def bar(
+        self, left: Number, right: Number, top: Number, style: str, foot: Number | None = None
+    ) -> None:
+        """Draw an upright bar between ``foot``, else the bottom of the plot, and ``top``.
+
+        All are in data units; a bar whose top is below its foot hangs.
+        """
         a, b = sorted((self.x(left), self.x(right)))
-        upper, lower = self.y(top), self.y(self.y.low)
+        upper, lower = sorted((self.y(top), self.y(self.y.low if foot is None else foot)))
         self.add(
             f'<rect class="{style}" x="{a:.1f}" y="{upper:.1f}" width="{b - a:.1f}" '
-            f'height="{max(lower - upper, 0):.1f}" rx="2"/>'
+            f'height="{lower - upper:.1f}" rx="2"/>'
         )
 
     def band(self, xs: Sequence[Number], low: Sequence[Number], high: Sequence[Number]) -> None:
