@@ -19,6 +19,7 @@ VERBS = {
     "show": "print a run: metrics, verdicts, where its reports are",
     "report": "build the site of all runs, releases and reports, to read in a browser",
     "backtest": "replay weeks of a log: what retraining never, weekly or daily would have given",
+    "benchmark": "compare models over seeds on one split, in a table and a page",
     "serve": "serve the production model over HTTP on this machine",
     "score": "score a file of requests without a server",
     "models": "list, compare, stage, promote, roll back and repair model versions",

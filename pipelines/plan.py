@@ -1,9 +1,11 @@
 """Reads and checks every configuration of a run before anything of it starts."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from models.assessment.backtest_settings import BacktestConfig
+from models.assessment.benchmark_settings import BenchmarkPlan
 from models.assessment.retraining import RetrainingConfig, recipe_of
 from models.ctr.config import CTRConfig
 from models.ctr.registry import MODELS
@@ -196,10 +198,23 @@ def plan_retraining(config: RetrainingRun) -> RetrainingPlan:
     return RetrainingPlan(**plan, recipe=recipe_of(plan), settings=whole[:16])
 
 
-def resolve(kind: str, name: str, configs: Path) -> dict[str, Any]:
-    """Return ``configs/<kind>/<name>.yaml`` as plain values with every default filled in."""
+def resolve(
+    kind: str, name: str, configs: Path, over: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return ``configs/<kind>/<name>.yaml`` as plain values with every default filled in.
+
+    Args:
+        kind: The folder.
+        name: The file, or the path of one.
+        configs: The folder of the configurations.
+        over: Keys that take the place of the file's; of a mapping, its keys do.
+    """
     path = config_path(kind, name, configs)
-    values = parse_settings(FORMS[kind], read_yaml(path), str(path)).model_dump(mode="json")
+    given = read_yaml(path)
+    for key, value in (over or {}).items():
+        old = given.get(key)
+        given[key] = {**(old or {}), **value} if isinstance(value, Mapping) else value
+    values = parse_settings(FORMS[kind], given, str(path)).model_dump(mode="json")
     if kind in COMPONENTS:
         key, registry, form = COMPONENTS[kind]
         component = registry[values[key]]
@@ -208,10 +223,14 @@ def resolve(kind: str, name: str, configs: Path) -> dict[str, Any]:
     return values
 
 
-def check_file(path: Path) -> Plan:
+def check_file(path: Path) -> Plan | BenchmarkPlan:
     """Return the plan of a pipeline file; ZenML itself would ignore a misspelt key silently."""
     values = read_yaml(path)
     parameters = values.get("parameters")
+    if isinstance(parameters, dict) and "variants" in parameters:
+        from pipelines.benchmark_plan import plan_benchmark, read_benchmark
+
+        return plan_benchmark(read_benchmark(path).parameters)
     if isinstance(parameters, dict) and "retraining" in parameters:
         return plan_retraining(parse_settings(RetrainingFile, values, str(path)).parameters)
     return make_plan(parse_settings(RunFile, values, str(path)).parameters, configs_folder())

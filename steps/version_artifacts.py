@@ -13,9 +13,12 @@ from steps.adapters.workspace import git_commit, local, state_folder
 
 @step(enable_cache=False)
 def version_artifacts(
-    artifacts: list[ArtifactRef], released: dict[str, Any], line: str
+    artifacts: list[ArtifactRef], released: dict[str, Any] | None, line: str
 ) -> Annotated[dict[str, str], "dvc_hashes"]:
-    """Return path → DVC hash of every artifact; ``intentflow checkout RUN`` brings them back."""
+    """Return path → DVC hash of every artifact; ``intentflow checkout RUN`` brings them back.
+
+    ``released`` is what the promoting step returned; a run without one has no record of figures.
+    """
     run = run_name()
     hashes = same_as_before(run, artifacts)
     if hashes is None:
@@ -23,8 +26,9 @@ def version_artifacts(
 
         hashes = store_artifacts(state_folder(), [local(ref) for ref in artifacts], run)
     record({"dvc": hashes})
-    provenance = {"commit": git_commit(), "data_hash": data_pin()}
-    report_run(run, line, artifacts, released, cached=all_cached(UNCACHED), provenance=provenance)
+    if released is not None:
+        provenance, cached = {"commit": git_commit(), "data_hash": data_pin()}, all_cached(UNCACHED)
+        report_run(run, line, artifacts, released, cached=cached, provenance=provenance)
     return hashes
 
 

@@ -13,9 +13,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what the file names, or end with every wrong setting told."""
+    from models.assessment.benchmark_settings import BenchmarkPlan
     from pipelines.plan import check_file
 
     plan = check_file(arguments.file)
+    if isinstance(plan, BenchmarkPlan):
+        print(
+            f"{arguments.file}: good. {plan.line}, {len(plan.variants)} variants x "
+            f"{len(plan.seeds)} seeds: {', '.join(one.name for one in plan.variants)}; base "
+            f"{plan.base}, main {plan.main}."
+        )
+        return 0
     print(
         f"{arguments.file}: good. Line {plan.line}, model {plan.model['model']}, baseline "
         f"{plan.baseline['model']}, encoder {plan.encoder['encoder']}, tokenizer "

@@ -81,6 +81,13 @@ def evaluation_code() -> str:
     return fingerprint("models/**/*", "steps/adapters/release*.py", "steps/adapters/evaluation.py")
 
 
+def benchmark_code() -> str:
+    """Return the hash of what puts measured models into tables and figures."""
+    return fingerprint(
+        "models/assessment/benchmark*.py", "models/reports/**/*", "models/metrics/*.py"
+    )
+
+
 def drift_code() -> str:
     """Return the hash of what reports drift."""
     return fingerprint(

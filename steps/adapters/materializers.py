@@ -18,6 +18,7 @@ STATIC_PAGES = (
     "tokenizer.html",
     "intents.html",
     "comparison.html",
+    "benchmark.html",
 )
 
 

@@ -1,0 +1,52 @@
+"""What a benchmark hands to the process of a cell, and what it gets back."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+from models.ctr.config import CTRConfig
+from models.reports.benchmark_results import Cell
+from models.reports.results import Result
+from models.settings import Settings
+
+JOB_FILE, CELL_FILE, FAILURE_FILE = "job.json", "cell.json", "failure.json"
+LOG_FILE, SPENT_FILE, LOCK_FILE = "log.txt", "spent.json", "lock"
+MODEL_FOLDER, RESUME_FOLDER = "model", "resume"
+
+
+class CellJob(Settings):
+    """What a cell's process is told.
+
+    Attributes:
+        key: Digest of all that determines the cell.
+        variant: Its variant's name.
+        model: Model, settings and training.
+        seed: Seed of the training.
+        threads: Threads to compute with.
+        folders: Where ``examples``, ``content``, ``intents`` and ``tables`` lie.
+        commit: The code's commit, for the record.
+        keep_model: Keep the trained model.
+    """
+
+    key: str
+    variant: str
+    model: CTRConfig
+    seed: int
+    threads: int
+    folders: Mapping[str, Path]
+    commit: str
+    keep_model: bool = False
+
+    @property
+    def name(self) -> str:
+        """Return what a person calls the cell."""
+        return f"{self.variant}, seed {self.seed}"
+
+
+class StoredCell(Result):
+    """What ``cell.json`` holds: the cell, and where and when it was measured."""
+
+    cell: Cell
+    commit: str
+    machine: str
+    finished_at: datetime
