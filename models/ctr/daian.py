@@ -4,7 +4,7 @@ Section 4 of the paper, equation by equation; what it leaves open: docs/models/d
 """
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 from torch import Tensor
 
@@ -12,13 +12,13 @@ from models.ctr.base import CTRModel, ModelConfig, Output, Stage, require_multip
 from models.data.batch import Batch
 from models.data.catalogue import Catalogue
 from models.errors import ConfigError, TrainingError
-from models.intents.binning import centre_content, similarity_level
+from models.intents.likeness import Likeness
 from models.layers.attention import Normalisation, TargetAttention
 from models.layers.embedding import ItemEmbedding, UserEmbedding
-from models.layers.intent import DiverseIntent, IntentEstimator, Sequences, newest_chosen
+from models.layers.intent import DiverseIntent, IntentEstimator, Sequences
 from models.layers.lookup import take_rows
 from models.layers.mlp import MLP, join
-from models.layers.similarity import AdaptiveShift, HybridEnhancer, row_cosines
+from models.layers.similarity import AdaptiveShift, HybridEnhancer
 
 
 class DAIANConfig(ModelConfig):
@@ -79,14 +79,13 @@ class DAIAN(CTRModel):
     """The base DIN, joined by the user's diverse intents and an intent-aware similarity."""
 
     config_type = DAIANConfig
-    content: Tensor
-    edges: Tensor
 
     def __init__(self, config: DAIANConfig, catalogue: Catalogue) -> None:
         super().__init__(config, catalogue)
         self.settings = config
-        self._keep_content(catalogue)
-        dim, levels, hidden = config.embedding_dim, self.edges.numel() + 1, config.attention_hidden
+        self.likeness = _likeness(catalogue)
+        dim, hidden = config.embedding_dim, config.attention_hidden
+        levels = self.likeness.edges.numel() + 1
         wide, narrow = config.intent_width, config.similarity_width
         start = config.explicit_from_level
         self.explicit_from_level = levels // 2 if start is None else start
@@ -184,43 +183,28 @@ class DAIAN(CTRModel):
             )
         return batch.intent
 
-    def _keep_content(self, catalogue: Catalogue) -> None:
-        content, mean, edges = catalogue.content, catalogue.content_mean, catalogue.intent_edges
-        if content is None or mean is None or edges is None:
-            raise ConfigError(
-                "DAIAN needs item embeddings and intent levels, and the catalogue has none.",
-                where="model: daian",
-                allowed="a catalogue made with content and intents",
-                do="Run embed_items and bin_intents first, or train DIN, which needs neither.",
-            )
-        centred = centre_content(content, mean)
-        centred[~centred.any(-1)] = torch.nan  # then so is every cosine with what has no content
-        self.register_buffer("content", centred, persistent=False)
-        self.register_buffer("edges", edges, persistent=False)
-
     def pair_level(
         self, targets: Int[Tensor, " T"], trigger: Int[Tensor, " B"]
     ) -> Int[Tensor, " T"]:
         """Return the level of M_sim (Eq. 12); -1 where either item has no content."""
         requests = len(trigger)
         each = torch.arange(requests + 1) if requests > 1 else torch.tensor([0, len(targets)])
-        left = self.content[trigger.long()]  # B C
-        similarity = row_cosines(left, self.content, targets, each.to(left.device))
-        level = similarity_level(similarity, self.edges)
-        return torch.where(similarity.isnan(), -1, level)
-
-    def alike_to_trigger(self, batch: Batch) -> Bool[Tensor, " E"]:
-        """Return which behaviours are as like the trigger as the explicit subsequence asks.
-
-        Level i and above is what exceeds the edge below it, and NaN exceeds nothing.
-        """
-        histories, left = batch.jagged, self.content[batch.trigger_item.long()]
-        similarity = row_cosines(left, self.content, histories.items, histories.offsets)
-        lowest = self.explicit_from_level
-        edge = self.edges[lowest - 1] if lowest else -torch.inf
-        return similarity > edge
+        return self.likeness(trigger, targets, each.to(trigger.device))
 
     def explicit_subsequence(self, batch: Batch) -> tuple[Int[Tensor, " S"], Int[Tensor, " B1"]]:
-        """Return the places of the newest of them in the jagged histories, and their offsets."""
-        alike, offsets = self.alike_to_trigger(batch), batch.jagged.offsets
-        return newest_chosen(alike, offsets, self.settings.explicit_length)
+        """Return the places of the newest alike behaviours in the histories, and their offsets."""
+        asked = (batch.trigger_item, batch.jagged.items, batch.jagged.offsets)
+        lowest, limit = self.explicit_from_level, self.settings.explicit_length
+        return self.likeness.newest_alike(*asked, lowest, limit)
+
+
+def _likeness(catalogue: Catalogue) -> Likeness:
+    content, mean, edges = catalogue.content, catalogue.content_mean, catalogue.intent_edges
+    if content is None or mean is None or edges is None:
+        raise ConfigError(
+            "DAIAN needs item embeddings and intent levels, and the catalogue has none.",
+            where="model: daian",
+            allowed="a catalogue made with content and intents",
+            do="Run embed_items and bin_intents first, or train DIN, which needs neither.",
+        )
+    return Likeness(content, mean, edges)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
@@ -12,7 +11,7 @@ from models.data.batch import Batch
 from models.data.catalogue import Catalogue
 from models.layers.attention import MultiHeadSelfAttention, MultiHeadTargetAttention, padded
 from models.layers.embedding import ItemEmbedding, UserEmbedding
-from models.layers.lookup import mean_rows, take_rows
+from models.layers.lookup import distinct, mean_rows, take_rows
 from models.layers.mlp import MLP
 
 
@@ -39,22 +38,6 @@ def newest(
     kept = torch.topk(position, longest, dim=-1).values  # B S
     index = kept.clamp_min(0)[..., None].expand(-1, -1, sequence.shape[-1])
     return torch.gather(sequence, 1, index), kept >= 0
-
-
-def newest_chosen(
-    chosen: Bool[Tensor, " E"], offsets: Int[Tensor, " B1"], limit: int
-) -> tuple[Int[Tensor, " S"], Int[Tensor, " B1"]]:
-    """Return the places of each row's newest chosen events, at most ``limit``, and their offsets.
-
-    Args:
-        chosen: Which events are chosen, row after row, oldest first.
-        offsets: Where each row starts, and the end of the last one.
-        limit: Events a row keeps at most.
-    """
-    before = F.pad(chosen.cumsum(0), (1, 0))
-    left = before[offsets[1:]].repeat_interleave(offsets.diff()) - before[:-1]
-    kept = chosen & (left <= limit)
-    return kept.nonzero().squeeze(-1), F.pad(kept.cumsum(0), (1, 0))[offsets]
 
 
 class IntentEstimator(nn.Module):
@@ -147,7 +130,8 @@ class ExplicitIntent(nn.Module):
         if not self.self_attention.takes(table):
             keys, mask = padded(table, offsets, rows)
             return self.attention(target, self.self_attention(keys, mask), mask)
-        related = self.self_attention.jagged(table, offsets, rows)  # E I
+        used, among = distinct(rows, len(table))  # few of the batch's items: these are projected
+        related = self.self_attention.jagged(take_rows(table, used), offsets, among)  # E I
         places = torch.arange(len(rows), device=rows.device)
         last = self.self_attention.output.weight
         return self.attention.jagged(target, related, offsets, places, before=last)

@@ -6,29 +6,8 @@ from torch import Tensor, nn
 
 from models.layers.gate import ShiftingUnit
 from models.layers.mlp import MLP, join
-from models.native import head_attention as native_heads
 
 SMALLEST_NORM = 1e-12
-
-
-def row_cosines(
-    left: Float[Tensor, "R C"],
-    content: Float[Tensor, "N C"],
-    index: Int[Tensor, " E"],
-    offsets: Int[Tensor, " R1"],
-) -> Float[Tensor, " E"]:
-    """Return the cosine of each row's item with its others, of content that is centred.
-
-    Args:
-        left: Content of each row's item.
-        content: Content of every item.
-        index: The other items, row after row.
-        offsets: Where each row starts in ``index``, and the end of the last one.
-    """
-    if native_heads.takes(left, content, widths=(left.shape[1],)):
-        return native_heads.row_dots(left, content, index, offsets)
-    rows = torch.repeat_interleave(offsets.diff(), output_size=len(index))
-    return (left[rows] * content[index.long()]).sum(-1)
 
 
 def fuse_by_norm(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Float32, Int, Int64
+from jaxtyping import Float32, Int64
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -47,16 +47,7 @@ class _HeadCall(ctypes.Structure):
     ]
 
 
-class _DotCall(ctypes.Structure):
-    """Mirrors ``DotCall``."""
-
-    _fields_ = [
-        *((name, ctypes.c_int64) for name in ("rows", "dim", "table_rows", "keys", "instructions")),
-        *((name, ctypes.c_void_p) for name in ("left", "table", "index", "offsets", "output")),
-    ]
-
-
-LAYOUT = 1000 * (ctypes.sizeof(_HeadCall) + ctypes.sizeof(_DotCall)) + 1
+LAYOUT = 1000 * ctypes.sizeof(_HeadCall) + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,32 +121,6 @@ def head_attention(
     if torch.is_grad_enabled() and any(one.requires_grad for one in tables):
         return _HeadAttention.apply(spans, heads, *tables)  # pyright: ignore
     return _forward(spans, heads, tables, None)
-
-
-def row_dots(
-    left: Float32[Tensor, "R D"],
-    table: Float32[Tensor, "N D"],
-    index: Int[Tensor, " K"],
-    offsets: Int[Tensor, " R1"],
-) -> Float32[Tensor, " K"]:
-    """Return the dot product of every key, a row of ``table``, with its row's vector.
-
-    Raises:
-        NativeCallError: an index or an offset points outside, or the width is no multiple of 16.
-    """
-    rows, dim = left.shape
-    if dim % LANES or table.shape[1] != dim or offsets.shape != (rows + 1,):
-        raise NativeCallError(f"{tuple(left.shape)} against {tuple(table.shape)} does not fit.")
-    output = left.new_empty(len(index))
-    kept = [left.contiguous(), table.contiguous(), _whole(index), _whole(offsets), output]
-    names = ("left", "table", "index", "offsets", "output")
-    instructions = INSTRUCTIONS.index(chosen_instructions())
-    call = _DotCall(
-        rows=rows, dim=dim, table_rows=len(table), keys=len(index), instructions=instructions,
-        **{name: one.data_ptr() for name, one in zip(names, kept, strict=True)},
-    )  # fmt: skip
-    _checked(library().intentflow_row_dots(ctypes.byref(call)))
-    return output
 
 
 class _HeadAttention(torch.autograd.Function):

@@ -123,7 +123,8 @@ def _checked(found: ctypes.CDLL) -> ctypes.CDLL:
     encode = found.intentflow_int8_encode  # the layout of its call: models/native/int8_encoder.py
     encode.argtypes, encode.restype = [ctypes.c_void_p], ctypes.c_int
     found.intentflow_head_layout.restype = ctypes.c_int64
-    for name in ("head_forward", "head_backward", "row_dots"):  # models/native/head_attention.py
+    found.intentflow_likeness_layout.restype = ctypes.c_int64
+    for name in ("head_forward", "head_backward", "likeness"):  # head_attention.py, likeness.py
         function = found[f"intentflow_{name}"]
         function.argtypes, function.restype = [ctypes.c_void_p], ctypes.c_int
     return found

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "head_attention.h"
+#include "likeness.h"
 #include "target_attention.h"
 
 #if defined(__clang__)
@@ -36,16 +37,30 @@ INLINE Vector selected(const uint8_t* bits, Vector value) {
   return (Vector)_mm256_and_ps((__m256)value, mask);
 }
 
+INLINE int32_t coarse_dot(const int16_t* left, const int8_t* right, int64_t width) {
+  __m256i sum = _mm256_setzero_si256();
+  for (int64_t d = 0; d < width; d += 16) {
+    const __m256i mine = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(left + d));
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(right + d));
+    sum = _mm256_add_epi32(sum, _mm256_madd_epi16(mine, _mm256_cvtepi8_epi16(bytes)));
+  }
+  const __m128i half = _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
+  const __m128i pair = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0x4E));
+  return _mm_cvtsi128_si32(_mm_add_epi32(pair, _mm_shuffle_epi32(pair, 0xB1)));
+}
+
 }  // namespace
 }  // namespace intentflow
 
 #include "forward.inc"
 #include "backward.inc"
 #include "head_attention.inc"
+#include "likeness.inc"
 
 namespace intentflow {
 Kernels avx2_kernels() { return {forward, backward}; }
-HeadKernels avx2_head_kernels() { return {head_forward, head_backward, row_dots}; }
+HeadKernels avx2_head_kernels() { return {head_forward, head_backward}; }
+LikenessKernel avx2_likeness() { return likeness; }
 }  // namespace intentflow
 #if defined(__clang__)
 #pragma clang attribute pop

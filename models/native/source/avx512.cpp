@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "head_attention.h"
+#include "likeness.h"
 #include "target_attention.h"
 
 #if defined(__clang__)
@@ -34,16 +35,31 @@ INLINE Vector selected(const uint8_t* bits, Vector value) {
   return (Vector)_mm512_maskz_mov_ps(mask, (__m512)value);
 }
 
+INLINE int32_t coarse_dot(const int16_t* left, const int8_t* right, int64_t width) {
+  __m512i sum = _mm512_setzero_si512();
+  for (int64_t d = 0; d < width; d += 32) {
+    const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(right + d));
+    const __m512i both = _mm512_madd_epi16(_mm512_loadu_si512(left + d), _mm512_cvtepi8_epi16(bytes));
+    sum = _mm512_add_epi32(sum, both);
+  }
+  int32_t parts[16], whole = 0;
+  _mm512_storeu_si512(parts, sum);
+  for (const int32_t part : parts) whole += part;
+  return whole;
+}
+
 }  // namespace
 }  // namespace intentflow
 
 #include "forward.inc"
 #include "backward.inc"
 #include "head_attention.inc"
+#include "likeness.inc"
 
 namespace intentflow {
 Kernels avx512_kernels() { return {forward, backward}; }
-HeadKernels avx512_head_kernels() { return {head_forward, head_backward, row_dots}; }
+HeadKernels avx512_head_kernels() { return {head_forward, head_backward}; }
+LikenessKernel avx512_likeness() { return likeness; }
 }  // namespace intentflow
 #if defined(__clang__)
 #pragma clang attribute pop

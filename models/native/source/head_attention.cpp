@@ -5,11 +5,10 @@
 #include <algorithm>
 #include <memory>
 #include <new>
-#include <system_error>
-#include <thread>
 #include <vector>
 
 #include "target_attention.h"
+#include "threads.h"
 
 extern "C" int intentflow_supports(int64_t instructions);
 
@@ -86,20 +85,6 @@ class Floats {
   std::vector<std::unique_ptr<float[]>> blocks_;
 };
 
-template <class Work>
-void run(int64_t count, const Work& work) {
-  std::vector<std::thread> threads;
-  threads.reserve(count);
-  int64_t part = 1;
-  try {
-    for (; part < count; ++part) threads.emplace_back(work, part);
-  } catch (const std::system_error&) {
-    for (int64_t rest = part; rest < count; ++rest) work(rest);
-  }
-  work(0);
-  for (std::thread& thread : threads) thread.join();
-}
-
 struct Gradient {
   float* HeadScratch::*scratch;
   float* HeadCall::*whole;
@@ -130,7 +115,7 @@ void attend(const HeadCall& call, bool backward) {
     }
   }
   const HeadKernels chosen = kernels(call.instructions);
-  run(parts.size(), [&](int64_t part) {
+  run_parts(parts.size(), [&](int64_t part) {
     (backward ? chosen.backward : chosen.forward)(call, parts[part], scratch[part]);
   });
   for (size_t part = 1; backward && part < parts.size(); ++part) {
@@ -157,7 +142,7 @@ int guarded(const HeadCall& call, bool backward) {
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
 EXPORT int64_t intentflow_head_layout() {
-  return 1000 * (sizeof(intentflow::HeadCall) + sizeof(intentflow::DotCall)) + 1;
+  return 1000 * sizeof(intentflow::HeadCall) + 1;
 }
 
 EXPORT int intentflow_head_forward(const intentflow::HeadCall* call) {
@@ -166,14 +151,4 @@ EXPORT int intentflow_head_forward(const intentflow::HeadCall* call) {
 
 EXPORT int intentflow_head_backward(const intentflow::HeadCall* call) {
   return intentflow::guarded(*call, true);
-}
-
-EXPORT int intentflow_row_dots(const intentflow::DotCall* call) {
-  using namespace intentflow;
-  if (!intentflow_supports(call->instructions)) return NO_SUCH_SET;
-  const bool in = ascending(call->offsets, call->rows, call->keys) &&
-                  within(call->index, call->keys, call->table_rows);
-  if (!in) return OUT_OF_RANGE;
-  kernels(call->instructions).dots(*call);
-  return DONE;
 }

@@ -1,5 +1,5 @@
 // Multi-head attention between the queries and the keys of each row, on jagged sequences, forward
-// and backward; and the dot products of a row's vector with its keys.
+// and backward.
 //
 // Row r has the queries query_offsets[r] … query_offsets[r + 1] - 1 and the keys key_offsets[r] …;
 // query i is query[query_index[i]] (query[i] without an index), keys and values likewise. With head
@@ -35,14 +35,6 @@ struct HeadCall {
   const float* grad_output;
 };
 
-// Dot products: output[t] = left[r] . table[index[t]] for the keys t of row r.
-struct DotCall {
-  int64_t rows, dim, table_rows, keys, instructions;
-  const float *left, *table;
-  const int64_t *index, *offsets;
-  float* output;
-};
-
 // Rows first … last - 1 of a thread, whose weights start at `saved`.
 struct HeadShare {
   int64_t first, last, saved;
@@ -56,7 +48,6 @@ struct HeadScratch {
 struct HeadKernels {
   void (*forward)(const HeadCall&, const HeadShare&, const HeadScratch&);
   void (*backward)(const HeadCall&, const HeadShare&, const HeadScratch&);
-  void (*dots)(const DotCall&);
 };
 
 HeadKernels portable_head_kernels();

@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "head_attention.h"
+#include "likeness.h"
 #include "target_attention.h"
 
 #define WIDTH 8
@@ -30,14 +31,22 @@ INLINE Vector selected(const uint8_t* bits, Vector value) {
   return ((Mask{} + *bits) & lane) != 0 ? value : Vector{};
 }
 
+INLINE int32_t coarse_dot(const int16_t* left, const int8_t* right, int64_t width) {
+  int32_t sum = 0;
+  for (int64_t d = 0; d < width; ++d) sum += static_cast<int32_t>(left[d]) * right[d];
+  return sum;
+}
+
 }  // namespace
 }  // namespace intentflow
 
 #include "forward.inc"
 #include "backward.inc"
 #include "head_attention.inc"
+#include "likeness.inc"
 
 namespace intentflow {
 Kernels portable_kernels() { return {forward, backward}; }
-HeadKernels portable_head_kernels() { return {head_forward, head_backward, row_dots}; }
+HeadKernels portable_head_kernels() { return {head_forward, head_backward}; }
+LikenessKernel portable_likeness() { return likeness; }
 }  // namespace intentflow

@@ -7,11 +7,10 @@
 #include <cmath>
 #include <cstring>
 #include <new>
-#include <system_error>
-#include <thread>
 #include <vector>
 
 #include "memory.h"
+#include "threads.h"
 
 namespace intentflow {
 
@@ -98,21 +97,6 @@ std::vector<Share> shares(const Call& call) {
   return found;
 }
 
-// Runs work(0) … work(count - 1) at once; here what no thread can be had for.
-template <class Work>
-void run(int64_t count, const Work& work) {
-  std::vector<std::thread> threads;
-  threads.reserve(count);
-  int64_t part = 1;
-  try {
-    for (; part < count; ++part) threads.emplace_back(work, part);
-  } catch (const std::system_error&) {
-    for (int64_t rest = part; rest < count; ++rest) work(rest);
-  }
-  work(0);
-  for (std::thread& thread : threads) thread.join();
-}
-
 void forward(const Call& call) {
   Memory memory;
   const Weights weights = prepare(call, memory);
@@ -120,7 +104,7 @@ void forward(const Call& call) {
   std::vector<Scratch> scratch;
   for (const Share& share : parts) scratch.push_back(make_scratch(call, weights, share, memory));
   const Kernels chosen = kernels(call.instructions);
-  run(parts.size(), [&](int64_t i) { chosen.forward(call, weights, parts[i], scratch[i]); });
+  run_parts(parts.size(), [&](int64_t i) { chosen.forward(call, weights, parts[i], scratch[i]); });
 }
 
 void add(float* to, const float* from, int64_t count) {
@@ -131,7 +115,7 @@ void add(float* to, const float* from, int64_t count) {
 void gather_tables(const Call& call, const Weights& weights, const std::vector<Sums>& sums) {
   const int64_t threads = sums.size();
   float* whole = sums[0].table;
-  run(threads, [&](int64_t part) {
+  run_parts(threads, [&](int64_t part) {
     const int64_t from = call.table_rows * part / threads;
     const int64_t to = call.table_rows * (part + 1) / threads;
     for (int64_t other = 1; other < threads && sums[other].table != whole; ++other) {
@@ -176,7 +160,7 @@ void backward(const Call& call) {
     sums.push_back(make_sums(call, weights, sums, memory));
   }
   const Kernels chosen = kernels(call.instructions);
-  run(parts.size(), [&](int64_t i) {
+  run_parts(parts.size(), [&](int64_t i) {
     chosen.backward(call, weights, parts[i], scratch[i], sums[i]);
   });
   const int64_t size = weights.dim * weights.hidden;

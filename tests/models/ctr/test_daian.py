@@ -32,7 +32,9 @@ def batch_of(dataset: Dataset, *, triggered: bool = True) -> Batch:
 
 def padded_alike(model: DAIAN, batch: Batch) -> torch.Tensor:
     empty = torch.zeros_like(batch.history_mask)
-    return empty.masked_scatter(batch.history_mask, model.alike_to_trigger(batch))
+    places, _ = model.explicit_subsequence(batch)
+    alike = torch.zeros(len(batch.jagged.items), dtype=torch.bool).index_fill_(0, places, True)
+    return empty.masked_scatter(batch.history_mask, alike)
 
 
 @pytest.mark.parametrize("uim", [True, False])
@@ -117,7 +119,7 @@ def test_heads_that_do_not_divide_the_width_are_refused() -> None:
 
 def test_the_explicit_subsequence_is_what_the_labels_call_alike(dataset: Dataset) -> None:
     """The level of a behaviour against the trigger is that of a target: one definition."""
-    model = model_with(dataset, explicit_from_level=2)
+    model = model_with(dataset, explicit_from_level=2, explicit_length=50)
     batch = batch_of(dataset)
     alike = padded_alike(model, batch)
     for column in range(batch.history.shape[1]):
@@ -143,7 +145,7 @@ def test_a_behaviour_without_content_is_never_alike(dataset: Dataset) -> None:
     item = int(batch.history[batch.history_mask][0])
     assert bare.catalogue.content is not None
     bare.catalogue.content[item] = 0.0
-    alike = padded_alike(model_with(bare, explicit_from_level=0), batch)
+    alike = padded_alike(model_with(bare, explicit_from_level=0, explicit_length=50), batch)
     of_trigger = batch.trigger_item == item
     assert not alike[(batch.history == item)].any()
     assert not alike[of_trigger].any()
@@ -153,7 +155,7 @@ def test_a_behaviour_without_content_is_never_alike(dataset: Dataset) -> None:
 
 def test_without_a_trigger_there_is_no_explicit_subsequence_but_a_score(dataset: Dataset) -> None:
     model, batch = model_with(dataset), batch_of(dataset, triggered=False)
-    assert not model.alike_to_trigger(batch).any()
+    assert not padded_alike(model, batch).any()
     assert model(batch).isfinite().all()
 
 

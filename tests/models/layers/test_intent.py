@@ -3,7 +3,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from models.layers.intent import ExplicitIntent, Sequences, newest, newest_chosen
+from models.layers.intent import ExplicitIntent, Sequences, newest
 
 SEQUENCE = torch.arange(1.0, 9.0).view(2, 4, 1)
 MASK = torch.tensor([[True, False, True, True], [False, True, False, False]])
@@ -18,15 +18,6 @@ def test_the_newest_real_positions_are_kept_newest_first() -> None:
 
 def test_no_more_positions_are_kept_than_the_longest_row_has() -> None:
     assert newest(SEQUENCE, MASK, limit=50)[0].shape == (2, 3, 1)
-
-
-def test_the_newest_chosen_events_of_each_row_are_kept() -> None:
-    chosen = torch.tensor([True, False, True, True, False, True, True])
-    offsets = torch.tensor([0, 4, 4, 5, 7])
-    places, starts = newest_chosen(chosen, offsets, limit=2)
-    assert places.tolist() == [2, 3, 5, 6]
-    assert starts.tolist() == [0, 2, 2, 2, 4]
-    assert newest_chosen(chosen[:0], torch.tensor([0, 0]), 2)[1].tolist() == [0, 0]
 
 
 @pytest.mark.parametrize("width", [3, 16])

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from models.native import head_attention as native
-from models.native.head_attention import Heads, Spans, head_attention, row_dots
+from models.native.head_attention import Heads, Spans, head_attention
 from models.native.library import INSTRUCTIONS, SWITCH, NativeCallError, available, supports
 
 pytestmark = pytest.mark.skipif(not available(), reason="the native kernels were not built")
@@ -76,26 +76,13 @@ def test_scores_far_apart_neither_overflow_nor_vanish() -> None:
     torch.testing.assert_close(found[0].double(), weights @ keys.double(), rtol=1e-5, atol=1e-5)
 
 
-def test_dot_products_with_a_rows_own_vector() -> None:
-    left, table, spans = torch.randn(4, 48), torch.randn(ROWS, 48), spans_of()
-    assert spans.key_index is not None
-    rows = torch.repeat_interleave(torch.arange(4), spans.keys.diff())
-    expected = (left[rows].double() * table[spans.key_index].double()).sum(-1)
-    found = row_dots(left, table, spans.key_index, spans.keys)
-    torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)
-
-
 def test_what_points_outside_is_refused() -> None:
     table = torch.randn(4, 16)
     outside = Spans(torch.tensor([0, 1]), torch.tensor([0, 2]), None, torch.tensor([0, 4]))
     with pytest.raises(NativeCallError, match="points outside"):
         head_attention(table, table, table, outside, Heads(1, True, 1.0))
-    with pytest.raises(NativeCallError, match="points outside"):
-        row_dots(table[:1], table, torch.tensor([-1]), torch.tensor([0, 1]))
     with pytest.raises(NativeCallError, match="do not fit"):
         head_attention(table, table, table[:3], outside, Heads(1, True, 1.0))
-    with pytest.raises(NativeCallError, match="does not fit"):
-        row_dots(table[:, :8], table[:, :8], torch.tensor([0]), torch.tensor([0, 1]))
 
 
 def test_other_widths_devices_and_types_are_left_to_torch() -> None:

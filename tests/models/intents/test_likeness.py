@@ -1,0 +1,37 @@
+import pytest
+import torch
+
+from models.intents.likeness import Likeness, newest_chosen
+
+
+def test_the_newest_chosen_events_of_each_row_are_kept() -> None:
+    chosen = torch.tensor([True, False, True, True, False, True, True])
+    offsets = torch.tensor([0, 4, 4, 5, 7])
+    places, starts = newest_chosen(chosen, offsets, limit=2)
+    assert places.tolist() == [2, 3, 5, 6]
+    assert starts.tolist() == [0, 2, 2, 2, 4]
+    assert newest_chosen(chosen[:0], torch.tensor([0, 0]), 2)[1].tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("width", [16, 6])
+def test_likeness_is_the_level_of_the_centred_cosine_whoever_computes_it(
+    width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    content = torch.randn(40, width, generator=generator)
+    content[3] = 0.0
+    likeness = Likeness(content, content.mean(0), torch.tensor([-0.4, 0.0, 0.3]))
+    asking, offsets = torch.tensor([7, 3, 9]), torch.tensor([0, 38, 39, 40])
+    items = torch.arange(40).roll(5)
+    found = likeness(asking, items, offsets)
+    kept = likeness.newest_alike(asking, items, offsets, 2, 4)
+    monkeypatch.setenv("INTENTFLOW_NATIVE", "0")
+    assert torch.equal(found, likeness(asking, items, offsets))
+    for left, right in zip(kept, likeness.newest_alike(asking, items, offsets, 2, 4), strict=True):
+        assert torch.equal(left, right)
+    centred = torch.nn.functional.normalize(content - content.mean(0), dim=-1)
+    cosine = (centred[asking].repeat_interleave(offsets.diff(), 0) * centred[items]).sum(-1)
+    expected = (cosine[:, None] > likeness.edges).sum(-1)
+    expected[(items == 3) | (torch.arange(40) == 38)] = -1
+    assert torch.equal(found, expected)
+    assert kept[1].tolist() == [0, 4, 4, 4 + int(expected[39] >= 2)]
