@@ -1,3 +1,4 @@
+import resource
 import sys
 from pathlib import Path
 
@@ -83,6 +84,17 @@ def test_equal_to_the_packages_own_path_but_for_its_last_layer(encoder, tmp_path
     torch.testing.assert_close(logits, expected, atol=1e-4, rtol=1e-4)
     vector = torch.nn.functional.normalize(pooled, dim=-1).numpy()
     np.testing.assert_allclose(encoder.encode([item], nothing), vector, atol=1e-5)
+
+
+def test_layer_after_layer_uses_the_same_memory(tmp_path):
+    """A fresh map for every layer costs 30,000 pages an image, and as long as the network."""
+    encoder = EfficientNetLite0.load(EfficientNetLite0Settings(device="cpu"))
+    items = [dots(tmp_path / f"{n}.png", n) for n in range(8)]
+    encoder.encode(items, nothing)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    encoder.encode(items, nothing)
+    pages = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+    assert pages / len(items) < 6000
 
 
 def test_an_image_is_scaled_from_its_middle(tmp_path):
