@@ -78,9 +78,16 @@ class Stage:
 
 
 class CTRModel(nn.Module, ABC):
-    """Base of all CTR models: the constructor takes the model's settings and the catalogue."""
+    """Base of all CTR models: the constructor takes the model's settings and the catalogue.
+
+    Attributes:
+        config_type: The model's settings.
+        shares_rows: Whether whatever is large in the model is worked off in shares of rows
+            (`models.layers.shares`), so that its other operations do not wake threads on a CPU.
+    """
 
     config_type: ClassVar[type[ModelConfig]] = ModelConfig
+    shares_rows: bool = False
 
     def __init__(self, config: ModelConfig, catalogue: Catalogue) -> None:
         super().__init__()

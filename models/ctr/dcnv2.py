@@ -63,19 +63,20 @@ class DCNv2(TargetScorer):
         self.deep = MLP(width, config.head, dropout=config.dropout)
         joined = self.deep.width + (width if config.structure == "parallel" else 0)
         self.output = nn.Linear(joined, 1)
+        self.shares_rows = not config.dropout
 
     def score_targets(self, batch: Batch, targets: Int[Tensor, " T"]) -> Output:
         """Return the click logit of each target, the user side embedded once."""
-        mean = self.settings.history == "mean"
-        histories = batch.jagged
-        read = histories.items if mean else histories.items[:0]
-        table, (target, trigger, history) = self.items.rows(targets, batch.trigger_item, read)
-        parts = [self.user(batch), take_rows(table, target)]
-        if mean:
-            parts.append(mean_rows(table, history, histories.offsets))
+        codes = [targets]
         if self.settings.use_trigger:
-            parts.append(take_rows(table, trigger))
-        inputs = join(*parts)  # T D
+            codes.append(batch.trigger_item)
+        if self.settings.history == "mean":
+            codes.append(batch.jagged.items)
+        table, (target, *others) = self.items.rows(*codes)
+        parts = [self.user(batch), take_rows(table, target)]
+        if self.settings.history == "mean":
+            parts.append(mean_rows(table, others.pop(), batch.jagged.offsets))
+        inputs = join(*parts, *(take_rows(table, trigger) for trigger in others))  # T D
         crossed = self.cross(inputs)
         if self.settings.structure == "stacked":
             return Output(self.output(self.deep(crossed)).squeeze(-1))

@@ -47,16 +47,16 @@ class _Fields(nn.Module):
 
     def forward(self, batch: Batch, targets: Int[Tensor, " T"]) -> Float[Tensor, "T D"]:
         """Return the fields' embeddings side by side."""
-        mean = self.settings.history == "mean"
-        histories = batch.jagged
-        read = histories.items if mean else histories.items[:0]
-        table, (target, trigger, history) = self.items.rows(targets, batch.trigger_item, read)
-        parts = [self.user(batch), take_rows(table, target)]
-        if mean:
-            parts.append(mean_rows(table, history, histories.offsets))
+        codes = [targets]
         if self.settings.use_trigger:
-            parts.append(take_rows(table, trigger))
-        return join(*parts)
+            codes.append(batch.trigger_item)
+        if self.settings.history == "mean":
+            codes.append(batch.jagged.items)
+        table, (target, *others) = self.items.rows(*codes)
+        parts = [self.user(batch), take_rows(table, target)]
+        if self.settings.history == "mean":
+            parts.append(mean_rows(table, others.pop(), batch.jagged.offsets))
+        return join(*parts, *(take_rows(table, trigger) for trigger in others))
 
 
 class DeepFM(TargetScorer):
@@ -70,6 +70,7 @@ class DeepFM(TargetScorer):
         self.fields = _Fields(config, catalogue, 1 + config.embedding_dim)
         width = self.fields.width // (1 + config.embedding_dim) * config.embedding_dim
         self.deep = MLP(width, config.head, output=1, dropout=config.dropout)
+        self.shares_rows = not config.dropout
 
     def score_targets(self, batch: Batch, targets: Int[Tensor, " T"]) -> Output:
         """Return the click logit of each target, the user side embedded once."""

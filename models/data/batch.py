@@ -49,12 +49,20 @@ class _Padded:
     """The padded form of histories that came without padding, made when it is first asked for."""
 
     __slots__ = ("_jagged",)
-    _jagged: JaggedHistory
+    _jagged: JaggedHistory | Callable[[], JaggedHistory]
+
+    @property
+    def _histories(self) -> JaggedHistory:
+        found = self._jagged
+        if not isinstance(found, JaggedHistory):
+            found = found()
+            object.__setattr__(self, "_jagged", found)
+        return found
 
     def __getattr__(self, name: str) -> Any:
         if name not in _PADDED:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        jagged = self._jagged
+        jagged = self._histories
         if name == "history_mask":
             value = jagged.mask()
         else:
@@ -88,11 +96,14 @@ class Batch(_Padded):
     has_intent: Bool[Tensor, " B"] | None = None  # True where the request has a click
 
     @classmethod
-    def of_jagged(cls, histories: JaggedHistory, **columns: Tensor | None) -> "Batch":
+    def of_jagged(
+        cls, histories: JaggedHistory | Callable[[], JaggedHistory], **columns: Tensor | None
+    ) -> "Batch":
         """Return a batch whose padded histories are made when they are first asked for.
 
         Args:
-            histories: The histories.
+            histories: The histories, or what gathers them for the first model that reads them: one
+                that reads none does not pay for them.
             **columns: All other fields but those of the intent, which may be left out.
         """
         batch = object.__new__(cls)
@@ -114,7 +125,7 @@ class Batch(_Padded):
             offsets = F.pad(mask.sum(-1).cumsum(0), (1, 0))
             jagged = JaggedHistory(self.history[mask], offsets, lambda: age[mask])
             object.__setattr__(self, "_jagged", jagged)
-        return self._jagged
+        return self._histories
 
     def to(self, device: torch.device | str) -> "Batch":
         """Return the batch on ``device``."""
@@ -128,4 +139,6 @@ class Batch(_Padded):
             if field.name not in padded
             for value in (getattr(self, field.name),)
         }
-        return Batch.of_jagged(self._jagged.to(device), **values) if padded else Batch(**values)
+        if not padded:
+            return Batch(**values)
+        return Batch.of_jagged(lambda: self.jagged.to(device), **values)

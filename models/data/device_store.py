@@ -44,7 +44,7 @@ class DeviceStore:
         at = self._send(rows)
         user = self._user[at]
         return Batch.of_jagged(
-            self._histories(rows, at),
+            lambda: self._histories(rows, at),
             user=self._known_user[at],
             target_item=self._target[at],
             trigger_item=self._trigger[at],

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Bool, Int, Int32, Int64, Shaped, UInt8
 
 from models.artifacts import Scalar
-from models.data.batch import Batch
+from models.data.batch import Batch, JaggedHistory
 from models.data.codes import UNKNOWN
 from models.data.example_settings import ExamplesConfig
 from models.data.feature_spec import FeatureSpec
@@ -191,11 +191,9 @@ class ExampleStore:
         as the longest among ``rows``, and has one position at least.
         """
         user = self.user[rows]
-        now = (self.time[rows] - self._origin_s).astype(np.int32)
-        start, end = self.history_start[rows], self.history_end[rows]
         tensor = torch.from_numpy
         return Batch.of_jagged(
-            jagged_history(self._events, self._event_times, now, start, end),
+            lambda: self._histories(rows),
             user=tensor(np.where(user < self.spec.num_users, user, np.int32(UNKNOWN))),
             target_item=tensor(self.target_item[rows]),
             trigger_item=tensor(self.trigger_item[rows]),
@@ -203,6 +201,11 @@ class ExampleStore:
             context_fields=tensor(self.context_fields[rows]),
             label=tensor(self.label[rows].astype(np.float32)),
         )
+
+    def _histories(self, rows: Int[np.ndarray, " B"]) -> JaggedHistory:
+        now = (self.time[rows] - self._origin_s).astype(np.int32)
+        start, end = self.history_start[rows], self.history_end[rows]
+        return jagged_history(self._events, self._event_times, now, start, end)
 
     def jagged(self, rows: Int[np.ndarray, " B"]) -> Jagged:
         """Return the histories of ``rows`` without padding, oldest → newest."""

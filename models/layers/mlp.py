@@ -8,15 +8,17 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from models.layers.shares import in_shares
+
 _CACHED_FLOATS = 1_280_000
-"""What a thread's share of a block's activations holds: in cache, and worth waking threads for."""
+"""What the activations of a block of rows hold: they stay in the cache of a thread."""
 
 
 class MLP(nn.Sequential):
     """Linear → ReLU → dropout per hidden layer, then a linear output if one is asked for.
 
-    On a CPU all layers are run on one block of rows after the other, forward and backward, so that
-    what one layer writes the next one reads from cache.
+    On a CPU each thread runs all layers on its share of the rows, one block of rows after the
+    other, forward and backward, so that what one layer writes the next one reads from cache.
 
     Args:
         inputs: Input width.
@@ -55,7 +57,7 @@ class MLP(nn.Sequential):
 
 
 class _BlockedMLP(torch.autograd.Function):
-    """The layers of an `MLP`, rows in blocks; saves the output of every hidden layer."""
+    """The layers of an `MLP`, rows in shares and blocks; saves the output of every hidden layer."""
 
     @staticmethod
     def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -63,12 +65,16 @@ class _BlockedMLP(torch.autograd.Function):
     ) -> Tensor:
         weights, biases = parameters[::2], parameters[1::2]
         outputs = [rows.new_empty(rows.shape[0], weight.shape[0]) for weight in weights]
-        for block in _blocks(rows, weights):
-            value = rows[block]
-            for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
-                value = torch.addmm(bias, value, weight.t(), out=outputs[layer][block])
-                if layer + 1 < len(weights) or not ends_linear:
-                    value.relu_()
+
+        def work(share: slice) -> None:
+            for block in _blocks(share, weights):
+                value = rows[block]
+                for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+                    value = torch.addmm(bias, value, weight.t(), out=outputs[layer][block])
+                    if layer + 1 < len(weights) or not ends_linear:
+                        value.relu_()
+
+        in_shares(work, len(rows), _row_work(weights))
         ctx.save_for_backward(rows, *outputs, *weights)
         ctx.ends_linear = ends_linear
         return outputs[-1]
@@ -81,30 +87,61 @@ class _BlockedMLP(torch.autograd.Function):
         saved = ctx.saved_tensors
         count = len(saved) // 2
         values, weights = saved[: count + 1], saved[count + 1 :]  # input and output of each layer
-        of_weights = [torch.zeros_like(weight) for weight in weights]
-        of_biases = [weight.new_zeros(weight.shape[0]) for weight in weights]
         of_rows = torch.empty_like(values[0])
-        blocks = _blocks(values[0], weights)
-        rooms = [of_rows.new_empty(blocks[0].stop, one.shape[1]) for one in weights[1:]]
-        ones = of_rows.new_ones(blocks[0].stop)
-        for block in blocks:
-            gradient = gradients[0][block]
-            for layer in reversed(range(count)):
-                if layer + 1 < count or not ctx.ends_linear:
-                    room = (
-                        rooms[layer][: len(gradient)]
-                        if layer + 1 < count
-                        else torch.empty_like(gradient)
-                    )
-                    gradient = torch.ops.aten.threshold_backward.grad_input(
-                        gradient, values[layer + 1][block], 0, grad_input=room
-                    )
-                of_weights[layer].addmm_(gradient.t(), values[layer][block])
-                of_biases[layer].addmv_(gradient.t(), ones[: len(gradient)])
-                room = rooms[layer - 1][: len(gradient)] if layer else of_rows[block]
-                gradient = torch.mm(gradient, weights[layer], out=room)
-        both = (one for pair in zip(of_weights, of_biases, strict=True) for one in pair)
-        return of_rows, None, *both
+
+        def work(share: slice) -> list[Tensor]:
+            blocks = _blocks(share, weights)
+            sums = _Gradients(weights, blocks[0].stop - blocks[0].start, ctx.ends_linear)
+            for block in blocks:
+                sums.add(gradients[0][block], [value[block] for value in values], of_rows[block])
+            return sums.of_parameters
+
+        total, *others = in_shares(work, len(of_rows), 2 * _row_work(weights))
+        for share in others:
+            for whole, part in zip(total, share, strict=True):
+                whole += part
+        return of_rows, None, *total
+
+
+class _Gradients:
+    """The gradients that a share of the rows gives, block by block.
+
+    Args:
+        weights: Of each layer.
+        rows: Rows of a block at most.
+        ends_linear: Whether no ReLU follows the last layer.
+    """
+
+    def __init__(self, weights: Sequence[Tensor], rows: int, ends_linear: bool) -> None:
+        self._weights, self._ends_linear = weights, ends_linear
+        self._rooms = [one.new_empty(rows, one.shape[1]) for one in weights[1:]]
+        self._ones = weights[0].new_ones(rows)
+        self._kept = 0.0  # of what the sums hold: nothing before the first block
+        self.of_parameters = [
+            room for one in weights for room in (torch.empty_like(one), one.new_empty(len(one)))
+        ]
+
+    def add(self, gradient: Tensor, values: Sequence[Tensor], of_rows: Tensor) -> None:
+        """Add what a block gives, and write the gradient of its rows.
+
+        Args:
+            gradient: Of the last layer's output.
+            values: Input of the first layer, and output of each.
+            of_rows: Where the gradient of the rows is written.
+        """
+        count, size = len(self._weights), len(gradient)
+        for layer in reversed(range(count)):
+            if layer + 1 < count or not self._ends_linear:
+                room = gradient if layer + 1 < count else torch.empty_like(gradient)
+                gradient = torch.ops.aten.threshold_backward.grad_input(
+                    gradient, values[layer + 1], 0, grad_input=room
+                )
+            of_weight, of_bias = self.of_parameters[2 * layer : 2 * layer + 2]
+            of_weight.addmm_(gradient.t(), values[layer], beta=self._kept)
+            of_bias.addmv_(gradient.t(), self._ones[:size], beta=self._kept)
+            room = self._rooms[layer - 1][:size] if layer else of_rows
+            gradient = torch.mm(gradient, self._weights[layer], out=room)
+        self._kept = 1.0
 
 
 def join(*parts: Float[Tensor, "#B _"]) -> Float[Tensor, "B D"]:
@@ -113,13 +150,17 @@ def join(*parts: Float[Tensor, "#B _"]) -> Float[Tensor, "B D"]:
     return torch.cat([part.expand(rows, -1) for part in parts], dim=-1)
 
 
-def _blocks(rows: Tensor, weights: Sequence[Tensor]) -> list[slice]:
-    """Return blocks of rows whose activations fit the cache of the threads there are."""
-    width = rows.shape[1] + sum(weight.shape[0] for weight in weights)
-    size = max(1, _CACHED_FLOATS * torch.get_num_threads() // width)
-    count = max(1, -(-rows.shape[0] // size))
-    size = max(1, -(-rows.shape[0] // count))  # of about equal size
-    return [slice(start, start + size) for start in range(0, rows.shape[0], size)]
+def _row_work(weights: Sequence[Tensor]) -> int:
+    return sum(weight.numel() for weight in weights)
+
+
+def _blocks(share: slice, weights: Sequence[Tensor]) -> list[slice]:
+    """Return a share's rows in blocks of about equal size, whose activations fit the cache."""
+    width = weights[0].shape[1] + sum(weight.shape[0] for weight in weights)
+    rows, most = share.stop - share.start, max(1, _CACHED_FLOATS // width)
+    size = max(1, -(-rows // max(1, -(-rows // most))))
+    starts = range(share.start, max(share.stop, share.start + 1), size)  # no rows are one block
+    return [slice(start, min(start + size, share.stop)) for start in starts]
 
 
 def _linear(inputs: int, outputs: int) -> nn.Linear:

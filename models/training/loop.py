@@ -14,6 +14,7 @@ from models.ctr.base import CTRModel, Stage
 from models.ctr.config import TrainingConfig
 from models.data.examples import ExampleStore
 from models.intents.labels import IntentLabels
+from models.layers.shares import single_operations
 from models.training.calibration import corrections
 from models.training.checkpoint import Checkpoint, CheckpointClock, Progress, save_checkpoint
 from models.training.early_stopping import EarlyStopping
@@ -68,6 +69,9 @@ class TrainingLoop:
         self.best: dict[str, Tensor] | None = None
         self.offset = corrections(config, store.summary).train_offset
         self.loss = compiled(stage_loss, config)
+        self.single_operations = model.shares_rows and not (
+            config.bf16 or config.compile or config.cuda_graphs
+        )
         self.clock = CheckpointClock(config.checkpoint_every, config.checkpoint_seconds)
 
     def run(self, stages: Sequence[Stage], checkpoint: Checkpoint | None) -> None:
@@ -98,7 +102,7 @@ class TrainingLoop:
         )
         self.progress.stopping = stopping
         while self.progress.epoch < epochs and not stopping.finished:
-            with follow(self.model, optimizer):
+            with follow(self.model, optimizer), single_operations(self.single_operations):
                 loss = self._run_epoch(stage, rows, optimizer, rate)
             self._finish_epoch(stage, loss, valid_rows, stopping)
             if self.clock.due(None):

@@ -11,6 +11,7 @@ from models.ctr.base import CTRModel
 from models.ctr.calibration import Calibration
 from models.data.batch import Batch
 from models.intents.labels import IntentLabels
+from models.layers.shares import single_operations
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ def score(
     was_training = model.training
     model.eval()
     logits, predicted = [], []
-    with torch.inference_mode():
+    with torch.inference_mode(), single_operations(model.shares_rows):
         for start in range(0, len(rows), batch_size):
             batch = store.gather(rows[start : start + batch_size]).to(device)
             output = model.predict(batch)

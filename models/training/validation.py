@@ -9,6 +9,7 @@ from scipy.special import expit
 
 from models.ctr.base import CTRModel, Stage
 from models.intents.labels import IntentLabels
+from models.layers.shares import single_operations
 from models.metrics.ranking import auc, log_loss
 from models.training.scoring import Examples
 from models.training.stages import intent_divergence, stage_batch
@@ -42,7 +43,7 @@ def validate_stage(
     device = next(model.parameters()).device
     model.eval()
     collected = []
-    with torch.inference_mode():
+    with torch.inference_mode(), single_operations(model.shares_rows):
         for start in range(0, len(rows), BATCH_SIZE):
             chunk = rows[start : start + BATCH_SIZE]
             batch = stage_batch(stage, store, intents, chunk).to(device)

@@ -1,8 +1,12 @@
-from dataclasses import replace
+from dataclasses import fields, replace
 
+import pytest
 import torch
 
+from models.ctr.base import CTRModel, ModelConfig
+from models.ctr.dcnv2 import DCNv2, DCNv2Config
 from models.ctr.deepfm import DeepFM, DeepFMConfig
+from models.data.batch import Batch, JaggedHistory
 from tests.models.training.synthetic import Dataset
 
 
@@ -38,3 +42,22 @@ def test_history_and_trigger_are_fields_unless_switched_off(dataset: Dataset) ->
     for other in changed.values():
         assert (whole(other) != whole(batch)).any()
         assert torch.equal(bare(other), bare(batch))
+
+
+@pytest.mark.parametrize(("model", "config"), [(DeepFM, DeepFMConfig), (DCNv2, DCNv2Config)])
+def test_without_history_none_is_gathered(
+    model: type[CTRModel], config: type[ModelConfig], dataset: Dataset
+) -> None:
+    def never() -> JaggedHistory:
+        raise RuntimeError("nobody asked for histories")
+
+    batch = dataset.store.gather(dataset.store.rows("test")[:20])
+    columns = {
+        item.name: getattr(batch, item.name)
+        for item in fields(batch)
+        if not item.name.startswith("history")
+    }
+    bare = Batch.of_jagged(never, **columns)
+    assert model(config.model_validate({"history": "none"}), dataset.catalogue)(bare).shape == (20,)
+    with pytest.raises(RuntimeError, match="nobody asked"):
+        model(config(), dataset.catalogue)(bare)

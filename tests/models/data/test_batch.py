@@ -63,6 +63,29 @@ def test_padding_is_made_once_and_only_when_asked_for() -> None:
         _ = batch.history_age_s
 
 
+def test_histories_are_gathered_once_and_only_when_asked_for() -> None:
+    calls = []
+
+    def gather() -> JaggedHistory:
+        calls.append(None)
+        return known.jagged
+
+    known = batch_of([2, 0, 3])
+    columns = {
+        item.name: getattr(known, item.name)
+        for item in fields(known)
+        if not item.name.startswith("history")
+    }
+    batch = Batch.of_jagged(gather, **columns)
+    moved = batch.to("meta")
+    assert batch.size == moved.size == 3
+    assert not calls
+    assert torch.equal(batch.history, known.history)
+    assert batch.jagged is known.jagged
+    assert moved.jagged.items.device.type == "meta"
+    assert len(calls) == 1
+
+
 def test_an_unknown_attribute_is_an_error() -> None:
     with pytest.raises(AttributeError, match="histories"):
         _ = batch_of([1]).histories  # pyright: ignore
