@@ -13,7 +13,13 @@ COMPARED = ("auc", "gauc")
 
 
 def seeds_section(result: BenchmarkResult) -> Section | None:
-    """Return AUC and GAUC of every variant, each seed a dot; None without a finished cell."""
+    """Return AUC and GAUC of every variant, each seed a dot.
+
+    None without a finished cell, and where `sweep_section` shows the same.
+    """
+    swept = [] if result.sweep is None else [*result.sweep.variants, result.base]
+    if all(row.variant in swept for row in result.rows):
+        return None
     charts = [chart for metric in COMPARED if (chart := _seeds(result, metric)) is not None]
     if not charts:
         return None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from models.reports.benchmark_figures import cells_of, over_seeds, spread_words
 from models.reports.benchmark_results import BenchmarkResult, Cell
-from models.reports.blocks import count, figure, figures, folded, join, number, signed, table, text
+from models.reports.blocks import count, figure, figures, join, number, signed, table, text
 from models.reports.charts import intent_chart, legend
 from models.reports.page import Html, Section
 from models.reports.results import IntentFit, PopulationIntent
@@ -39,12 +39,19 @@ class Gain:
     Attributes:
         group: Name of the group.
         users: Users of the test split in it.
-        by_seed: Seed → GAUC of main less that of base, both trained with that seed.
+        ours: Seed → GAUC of main.
+        theirs: Seed → GAUC of base, for the same seeds.
     """
 
     group: str
     users: int
-    by_seed: dict[int, float]
+    ours: dict[int, float]
+    theirs: dict[int, float]
+
+    @property
+    def by_seed(self) -> dict[int, float]:
+        """Seed → GAUC of main less that of base, both trained with that seed."""
+        return {seed: gauc - self.theirs[seed] for seed, gauc in self.ours.items()}
 
     @property
     def mean(self) -> float:
@@ -87,29 +94,25 @@ def diversity_section(result: BenchmarkResult) -> Section | None:
     gains = gains_by_diversity(result)
     if not gains:
         return None
+    drawn = [gain for gain in gains if gain.users >= FEW_USERS] or gains
     bars = [
         Measured(gain.group, [*gain.by_seed.values()], gain.mean, gain.sd, [*gain.by_seed])
-        for gain in gains
+        for gain in drawn
     ]
-    few = [i for i, gain in enumerate(gains) if gain.users < FEW_USERS]
-    told = ", ".join(f"{g.group}: {_signed_spread(g.mean, g.sd)}, {g.users} users" for g in gains)
+    told = ", ".join(f"{g.group}: {_signed_spread(g.mean, g.sd)}, {g.users} users" for g in drawn)
     chart = gain_chart(
         bars,
-        [f"{count(g.users)} user{'s' * (g.users != 1)}" for g in gains],
+        [_users(gain) for gain in drawn],
         "other kinds clicked in a request besides the trigger's",
         f"Gain in GAUC by diversity of intent: {told}.",
-        pale=few,
     )
+    unit, caption = f"{result.main} less {result.base}", _gain_caption(gains, drawn)
     return Section(
         "Who gains",
-        join(
-            figures([figure("Gain in GAUC", f"{result.main} less {result.base}", chart,
-                            _gain_caption(gains, few=bool(few)))]),
-            folded("The same as a table", _gain_table(result, gains)),
-        ),
+        figures([figure("Gain in GAUC", unit, chart, caption), _gain_table(result, gains)]),
         "Users by the diversity of their intents: the number of kinds they clicked in one request "
         "besides the trigger's own, mean over the last week of training (DAIAN, Figure 6).",
-    )  # fmt: skip
+    )
 
 
 def mean_intents(fits: Sequence[IntentFit]) -> list[MeanIntent]:
@@ -131,14 +134,13 @@ def gains_by_diversity(result: BenchmarkResult) -> list[Gain]:
     theirs = {cell.seed: _groups(cell) for cell in cells_of(result, result.base)}
     seeds = [seed for seed in ours if seed in theirs]
     users = {name: n for seed in seeds for name, (_, n) in ours[seed].items()}
-    gains = [
-        Gain(name, users[name], {
-            seed: ours[seed][name][0] - theirs[seed][name][0]
-            for seed in seeds if name in ours[seed] and name in theirs[seed]
-        })
-        for name in users
-    ]  # fmt: skip
-    return [gain for gain in gains if gain.by_seed]
+    gains = list[Gain]()
+    for name, number_of_users in users.items():
+        both = [seed for seed in seeds if name in ours[seed] and name in theirs[seed]]
+        here, there = ({s: found[s][name][0] for s in both} for found in (ours, theirs))
+        if both:
+            gains.append(Gain(name, number_of_users, here, there))
+    return gains
 
 
 def _fits(cells: Sequence[Cell]) -> list[IntentFit]:
@@ -217,22 +219,26 @@ def _groups(cell: Cell) -> dict[str, tuple[float, int]]:
     }
 
 
-def _gain_caption(gains: Sequence[Gain], *, few: bool) -> str:
+def _gain_caption(gains: Sequence[Gain], drawn: Sequence[Gain]) -> str:
     seeds = max(len(gain.by_seed) for gain in gains)
-    over = "One seed." if seeds == 1 else f"Mean and standard deviation over {seeds} seeds; dots "
-    caption = over if seeds == 1 else over + "are the seeds."
-    return caption + (f" Pale: fewer than {FEW_USERS} users, too few to say much." * few)
+    caption = "One seed."
+    if seeds > 1:
+        caption = f"Mean and standard deviation over {seeds} seeds, each of them a dot."
+    few = [f"{gain.group} ({_users(gain)})" for gain in gains if gain not in drawn]
+    return caption + (f" Too few users to draw: {', '.join(few)}." if few else "")
+
+
+def _users(gain: Gain) -> str:
+    return f"{count(gain.users)} user{'s' * (gain.users != 1)}"
 
 
 def _gain_table(result: BenchmarkResult, gains: Sequence[Gain]) -> Html:
-    seeds = list(dict.fromkeys(seed for gain in gains for seed in gain.by_seed))
     rows = [
-        [gain.group, gain.users, _signed_spread(gain.mean, gain.sd),
-         *(signed(gain.by_seed.get(seed)) for seed in seeds)]
+        [gain.group, gain.users, over_seeds([*gain.theirs.values()])[0],
+         over_seeds([*gain.ours.values()])[0], _signed_spread(gain.mean, gain.sd)]
         for gain in gains
     ]  # fmt: skip
-    head = f"GAUC, {result.main} less {result.base}"
-    return table(["Kinds", "Users", head, *(f"seed {seed}" for seed in seeds)], rows)
+    return table(["Kinds", "Users", result.base, result.main, "Gain in GAUC"], rows)
 
 
 def _signed_spread(mean: float, sd: float | None) -> str:

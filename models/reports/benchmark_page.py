@@ -8,6 +8,7 @@ from models.reports.benchmark_figures_intent import diversity_section, intent_se
 from models.reports.benchmark_figures_training import stages_section
 from models.reports.benchmark_results import BenchmarkResult, Row
 from models.reports.benchmark_wording import (
+    LEVEL,
     benchmark_headline,
     least_p,
     p_words,
@@ -94,7 +95,8 @@ def _quality(result: BenchmarkResult, rows: Sequence[Row]) -> Html:
     note = (
         "With fewer than two seeds there is neither a deviation nor a p-value."
         if least is None
-        else f"With this many seeds p cannot be below {p_words(least).replace('<', '')}."
+        else f"With this many seeds p cannot be below {p_words(least).replace('<', '')}"
+        + ("." if least < LEVEL else "; with five of each it can be 0.004.")
     )
     return join(table(heads, lines), text(note, "note"))
 
@@ -125,7 +127,7 @@ def _costs(result: BenchmarkResult, rows: Sequence[Row]) -> Html:
             _scaled(row, "cpu_seconds", scale, 1),
             _scaled(row, "score_seconds", 1.0, 2),
             count(row.mean["parameters"]) if "parameters" in row.mean else "–",
-            _scaled(row, "peak_bytes", MIB, 0),
+            count(row.mean["peak_bytes"] / MIB) if "peak_bytes" in row.mean else "–",
         ]
         for row in rows
     ]
@@ -149,7 +151,7 @@ def _numbers(result: BenchmarkResult) -> Html:
 def _name(result: BenchmarkResult, row: Row) -> Html:
     roles = [words for name, words in ((result.main, "tested"), (result.base, "base"))
              if name == row.variant]  # fmt: skip
-    model = [row.model] if row.model.lower() != row.variant.lower() else []
+    model = [] if row.model.lower() in row.variant.lower() else [row.model]
     return link(row.variant, "", " · ".join([*model, *roles]))
 
 

@@ -96,9 +96,7 @@ def seed_chart(
     return figure.svg()
 
 
-def gain_chart(
-    bars: Sequence[Measured], below: Sequence[str], x_title: str, about: str, *, pale: Sequence[int]
-) -> Html:
+def gain_chart(bars: Sequence[Measured], below: Sequence[str], x_title: str, about: str) -> Html:
     """Return upright bars from 0 with their sd, a second line of words below each.
 
     Args:
@@ -106,7 +104,6 @@ def gain_chart(
         below: Words below the name of each bar.
         x_title: What the groups are.
         about: What a reader who cannot see the figure is told.
-        pale: The bars that rest on too little to be read.
     """
     low, high = limits([0.0, *(v for bar in bars for v in bar.reach)], margin=0.14)
     height = 340.0
@@ -121,8 +118,7 @@ def gain_chart(
     figure.segment((figure.x.low, 0), (figure.x.high, 0), "axis")
     bottom = figure.y.start
     for place, (bar, words) in enumerate(zip(bars, below, strict=True), start=1):
-        style = "fill-truth" if place - 1 in pale else "fill-model"
-        _gain_bar(figure, place, bar, style)
+        _gain_bar(figure, place, bar)
         x = figure.x(place)
         figure.add(label((x, bottom + 18), bar.name, anchor="middle", strong=True))
         figure.add(label((x, bottom + 35), words, anchor="middle"))
@@ -233,8 +229,8 @@ def _seed_row(figure: Plot, i: int, row: Measured) -> None:
     figure.add(label((WIDTH, y + 4), f"{row.mean:.4f}", anchor="end", strong=True))
 
 
-def _gain_bar(figure: Plot, place: int, bar: Measured, style: str) -> None:
-    figure.bar(place - 0.3, place + 0.3, bar.mean, style, 0.0)
+def _gain_bar(figure: Plot, place: int, bar: Measured) -> None:
+    figure.bar(place - 0.3, place + 0.3, bar.mean, f"fill-{bar.style}", 0.0)
     above = bar.mean
     if bar.sd is not None:
         ends = (bar.mean - bar.sd, bar.mean + bar.sd)

@@ -13,7 +13,10 @@ from models.reports.results import GroupTable, IntentFit, PopulationIntent
 
 QUALITY = {"DIN": 0.701, "DIHN": 0.706, "DIAN": 0.704, "DAIAN": 0.714}
 GROUPS = {"0": (3781, 0.001), "1 to 2": (3655, 0.006), "3 to 4": (57, 0.011), "5 to 6": (4, 0.02)}
-TRUE = {"specific": [0.03, 0.05, 0.08, 0.14, 0.25, 0.45], "broad": [0.3, 0.26, 0.19, 0.13, 0.08, 0.04]}  # fmt: skip
+TRUE = {
+    "specific": [0.03, 0.05, 0.08, 0.14, 0.25, 0.45],
+    "broad": [0.3, 0.26, 0.19, 0.13, 0.08, 0.04],
+}
 STAGES = (("uim", 9), ("die", 1), ("joint", 6))
 
 
@@ -47,8 +50,8 @@ def make_benchmark(
 
 def make_sweep(seeds: int = 3) -> BenchmarkResult:
     """Return a sweep over the number of levels, given out of order."""
-    values = [6, 2, 4, 10, 20]
-    quality = {f"n = {n}": 0.714 - 0.004 * abs(math.log(n / 6)) for n in values}
+    values = [6.0, 2.0, 4.0, 10.0, 20.0]
+    quality = {f"n = {n:g}": 0.714 - 0.004 * abs(math.log(n / 6)) for n in values}
     sweep = Sweep(key="levels", label="number of levels n", values=values, variants=[*quality])
     return make_benchmark(quality, seeds, main="n = 6", base="n = 2", sweep=sweep)
 
@@ -89,10 +92,14 @@ def _intent(random: np.random.Generator) -> IntentFit:
         guess = np.array(true) * np.exp(random.normal(0, 0.12, len(true)))
         populations.append(
             PopulationIntent(
-                name=name, users=4093, requests=5120, true=true,
+                name=name,
+                users=4093,
+                requests=5120,
+                true=true,
                 predicted=(guess / guess.sum()).tolist(),
-                js=0.002 + 0.001 * float(random.random()), js_of_average=0.142,
-            )  # fmt: skip
+                js=0.002 + 0.001 * float(random.random()),
+                js_of_average=0.142,
+            )
         )
     return IntentFit(
         levels=6, requests=10240, js=0.001, js_per_request=0.41, populations_known=True,

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from models.reports.benchmark_page import write_benchmark_page
 from models.reports.evaluation import evaluate
 from models.reports.pages import write_evaluation_page, write_validation_page
 from models.reports.verdicts import Check, ValidationVerdict
+from tests.models.reports.measured_variants import make_benchmark, make_sweep
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [
@@ -83,7 +85,12 @@ def test_no_page_is_wider_than_a_phone(page: str, tmp_path: Path) -> None:
         examples=("row 1: " + "0123456789" * 9,),
     )
     path = write_validation_page(tmp_path, ValidationVerdict(passed=False, checks=(check,)))
-    pages = (page, path.read_text(encoding="utf-8"))
+    missing = [f"DIHN, seed 5: {'x' * 120}"]
+    grid, sweep = (
+        write_benchmark_page(result, tmp_path / result.main).read_text(encoding="utf-8")
+        for result in (make_benchmark(seeds=2, incomplete=missing), make_sweep(seeds=2))
+    )
+    pages = (page, path.read_text(encoding="utf-8"), grid, sweep)
     frames = "".join(
         f'<iframe width="400" height="800" srcdoc="{escape(p)}"></iframe>' for p in pages
     )
@@ -94,4 +101,20 @@ def test_no_page_is_wider_than_a_phone(page: str, tmp_path: Path) -> None:
     outer = tmp_path / "outer.html"
     outer.write_text(f"<!doctype html><title></title>{frames}{measure}", encoding="utf-8")
     dom = chromium(tmp_path, "--dump-dom", outer.as_uri())
-    assert "<title>widths 400 400</title>" in dom
+    assert "<title>widths 400 400 400 400</title>" in dom
+
+
+def test_the_figures_of_a_benchmark_follow_the_readers_colours(tmp_path: Path) -> None:
+    path, picture = write_benchmark_page(make_benchmark(seeds=2), tmp_path), tmp_path / "shot.png"
+    chromium(
+        tmp_path,
+        f"--screenshot={picture}",
+        "--window-size=1000,2900",
+        "--blink-settings=preferredColorScheme=0",
+        path.as_uri(),
+    )
+    pixels = np.asarray(Image.open(picture).convert("RGB"), dtype=int)
+    assert pixels.mean() < 80
+    drawn = (np.abs(pixels - (125, 180, 240)).max(axis=-1) < 12).sum(axis=1) > 2  # --model in dark
+    parts = np.flatnonzero(np.diff(np.flatnonzero(drawn)) > 100)
+    assert len(parts) >= 3  # seeds, intents, gains and losses, apart from each other
