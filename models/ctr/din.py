@@ -51,6 +51,7 @@ class DIN(TargetScorer):
         self.attention = TargetAttention(width, config.attention_hidden, config.normalisation)
         inputs = self.user.width + (3 if config.use_trigger else 2) * width
         self.head = MLP(inputs, config.head, output=1, dropout=config.dropout)
+        self.shares_rows = not config.dropout
 
     def score_targets(self, batch: Batch, targets: Int[Tensor, " T"]) -> Output:
         """Return the click logit of each target, the user side computed once."""

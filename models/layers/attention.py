@@ -155,10 +155,10 @@ class MultiHeadTargetAttention(nn.Module):
         mask: Bool[Tensor, "#B L"],
     ) -> Float[Tensor, "B E"]:
         """Return the attended sequence; zeros where no position is real."""
-        folded = self._folded(query, self.key) / math.sqrt(self.head_dim)
+        folded = self._folded(query, self.key).transpose(0, 1) / math.sqrt(self.head_dim)
         scores = torch.matmul(folded, keys.transpose(1, 2))  # B H L
         pooled = torch.matmul(masked_softmax(scores, mask[:, None]), keys)  # B H D
-        return self._unfolded(pooled, self.value)
+        return self._unfolded(pooled.transpose(0, 1), self.value)
 
     def jagged(
         self,
@@ -185,24 +185,25 @@ class MultiHeadTargetAttention(nn.Module):
         key, value = self.key, self.value
         if before is not None:
             key, value = key @ before, value @ before
-        folded = self._folded(query, key).flatten(1)
         queries = _query_offsets(len(query), offsets)
         heads = Heads(self.heads, shared=True, scale=self.head_dim**-0.5)
         spans = Spans(queries, offsets, key_index=index)
-        pooled = native_heads.head_attention(folded, table, table, spans, heads)
-        return self._unfolded(pooled.unflatten(1, (self.heads, width)), value)
+        folded = self._folded(query, key)
+        return self._unfolded(
+            native_heads.head_attention(folded, table, table, spans, heads), value
+        )
 
     def _folded(
         self, query: Float[Tensor, "B Q"], key: Float[Tensor, "H d D"]
-    ) -> Float[Tensor, "B H D"]:
+    ) -> Float[Tensor, "H B D"]:
         queries = self.query(query).unflatten(-1, (self.heads, self.head_dim))  # B H d
-        return torch.einsum("bhe,hed->bhd", queries, key)
+        return torch.bmm(queries.transpose(0, 1), key)
 
     def _unfolded(
-        self, pooled: Float[Tensor, "B H D"], value: Float[Tensor, "H d D"]
+        self, pooled: Float[Tensor, "H B D"], value: Float[Tensor, "H d D"]
     ) -> Float[Tensor, "B E2"]:
-        heads = torch.einsum("bhd,hed->bhe", pooled, value)
-        return self.output(heads.flatten(1))
+        heads = torch.bmm(pooled, value.transpose(1, 2))  # H B d
+        return self.output(heads.transpose(0, 1).flatten(1))
 
 
 class MultiHeadSelfAttention(nn.Module):

@@ -42,6 +42,10 @@ class Plan(NamedTuple):
     padding: int
     blocks: list[Block]
 
+    def within(self, share: slice) -> list[Block]:
+        """Return the blocks whose keys begin in a share of the places of `key_row`."""
+        return [block for block in self.blocks if share.start <= block.start < share.stop]
+
 
 def make_plan(
     offsets: Int[Tensor, " B1"],

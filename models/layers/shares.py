@@ -42,6 +42,11 @@ def single_operations(wanted: bool = True) -> Iterator[None]:
         _set_aside.reset(token)
 
 
+def threads_for_shares() -> int:
+    """Return how many threads there are for shares, `single_operations` or not."""
+    return _set_aside.get() or torch.get_num_threads()
+
+
 def in_shares(work: Callable[[slice], Found], rows: int, row_work: int) -> list[Found]:
     """Return what ``work`` gives for each share of the rows, in their order.
 
@@ -54,7 +59,7 @@ def in_shares(work: Callable[[slice], Found], rows: int, row_work: int) -> list[
         rows: Number of rows.
         row_work: Multiplications a row.
     """
-    threads = _set_aside.get() or torch.get_num_threads()
+    threads = threads_for_shares()
     count = max(1, min(threads, rows, rows * row_work // LEAST_WORK))
     size = -(-rows // count)
     shares = [slice(start, min(start + size, rows)) for start in range(0, rows, size or 1)]

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from models.layers import attention
+from models.layers import attention, shares
 from models.layers.attention import Normalisation, target_attention
 from models.layers.attention_blocks import make_plan
 from models.layers.fused_attention import UnitWeights
@@ -89,9 +89,16 @@ def test_it_equals_plain_loops_however_the_rows_are_cut(
 @EVERY_NORMALISATION
 @pytest.mark.parametrize("lengths", [[3, 0, 1, 4], [0, 0], [2]])
 @pytest.mark.parametrize("limit", [1, 10_000])
+@pytest.mark.parametrize("threads", [1, 2])
 def test_its_gradients_are_those_of_finite_differences(
-    normalisation: Normalisation, lengths: list[int], limit: int, monkeypatch: pytest.MonkeyPatch
+    normalisation: Normalisation,
+    lengths: list[int],
+    limit: int,
+    threads: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(shares, "LEAST_WORK", 1)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     monkeypatch.setitem(attention._BLOCK_FLOATS, "cpu", limit * HIDDEN)
     query, table, offsets, index, weights = drawn(lengths, seed=1)
 
