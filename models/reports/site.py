@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from models.reports.site_benchmarks import benchmarks_page
 from models.reports.site_champions import champions_page
 from models.reports.site_content import Site
 from models.reports.site_data import data_page, tokenizers_page
@@ -21,12 +22,14 @@ _PAGES: dict[str, Callable[[Site], str]] = {
     "tokenizers.html": tokenizers_page,
     "schedules.html": schedules_page,
     "backtests.html": backtests_page,
+    "benchmarks.html": benchmarks_page,
 }
 
 
 def sections(site: Site) -> list[str]:
-    """Return the parts the site has: all, but backtests only where there are any."""
-    return [name for name in SECTIONS if name != "backtests.html" or site.backtests]
+    """Return the parts the site has: all, but backtests and benchmarks only where there are any."""
+    optional = {"backtests.html": site.backtests, "benchmarks.html": site.benchmarks}
+    return [name for name in SECTIONS if optional.get(name, True)]
 
 
 def site_pages(site: Site) -> dict[str, str]:

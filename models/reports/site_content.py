@@ -22,7 +22,7 @@ class Document:
     """A page that a step made.
 
     Attributes:
-        kind: Kind of its artifact; "backtest" for a backtest.
+        kind: Kind of its artifact; "backtest" for a backtest, "benchmark" for a benchmark.
         title: What a reader calls it.
         address: Where it stands in the site.
         key: Its artifact: pages of one artifact have the same.
@@ -200,6 +200,7 @@ class Site:
         windows: What retrainings decided, newest first.
         firings: What schedules did, newest first; ``None`` where none is installed.
         backtests: Their pages, newest first.
+        benchmarks: Their pages, newest first; the figures of each say what it found.
         unreadable: What could not be read: file → why.
     """
 
@@ -210,6 +211,7 @@ class Site:
     windows: Sequence[Decided] = ()
     firings: Sequence[Firing] | None = None
     backtests: Sequence[tuple[datetime, Document]] = ()
+    benchmarks: Sequence[tuple[datetime, Document]] = ()
     unreadable: Mapping[str, str] | None = None
 
     def line(self, name: str) -> Line | None:

@@ -18,6 +18,7 @@ SECTIONS = {
     "tokenizers.html": "Tokenizers",
     "schedules.html": "Schedules",
     "backtests.html": "Backtests",
+    "benchmarks.html": "Benchmarks",
 }
 # Where the page of an artifact of each kind belongs.
 HOME_OF = {
@@ -29,6 +30,7 @@ HOME_OF = {
     "comparison": "evaluations.html",
     "drift": "drift.html",
     "backtest": "backtests.html",
+    "benchmark": "benchmarks.html",
 }
 # The bar has colours of its own: pages of other tools have no names for them.
 STYLE = """

@@ -19,6 +19,7 @@ ABOUT = {
     "tokenizers.html": "How well the semantic IDs describe the catalogue.",
     "schedules.html": "What ran by itself, what failed, what was missed.",
     "backtests.html": "What retraining never, weekly or daily would have brought.",
+    "benchmarks.html": "Models over seeds on one split: who is best, and whether that is luck.",
 }
 
 

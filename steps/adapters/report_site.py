@@ -65,8 +65,8 @@ def _bring_pages(files: SiteFolder, site: Site) -> None:
     """Bring the pages that steps made, and whatever they refer to, into the site."""
     makers = _makers(site)
     shown = tuple(sections(site))
-    backtests = [page.address for _, page in site.backtests]
-    waiting = deque([*makers, *backtests])
+    others = [page.address for _, page in (*site.backtests, *site.benchmarks)]
+    waiting = deque([*makers, *others])
     while waiting:
         place = waiting.popleft()
         if place in files.entries or not (state_folder() / place).is_file():

@@ -30,6 +30,7 @@ from steps.adapters.release_stages import stages
 from steps.adapters.retraining_windows import closed_windows
 from steps.adapters.runs import RunReport
 from steps.adapters.schedule_history import read_schedule_history
+from steps.adapters.site_benchmarks import read_benchmarks
 from steps.adapters.workspace import state_folder
 
 ARTIFACTS = "artifacts"
@@ -54,6 +55,7 @@ def read_site(failed: Sequence[FailedRun] | None = None) -> Site:
         windows=_windows(unreadable),
         firings=_firings(unreadable),
         backtests=_backtests(),
+        benchmarks=read_benchmarks(unreadable),
         unreadable=unreadable,
     )
 

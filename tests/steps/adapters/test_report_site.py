@@ -15,6 +15,7 @@ from models.assessment.retraining import Decision
 from models.data.watermark import Window
 from models.errors import ConfigError
 from models.files import write_text
+from models.reports.benchmark_page import write_benchmark_page
 from models.reports.drift_results import DriftVerdict, GroupVerdict
 from models.reports.pages import (
     write_comparison_page,
@@ -27,6 +28,7 @@ from steps.adapters.report_site import build_site
 from steps.adapters.retraining_windows import ClosedWindow, close
 from steps.adapters.runs import RunReport
 from steps.adapters.schedule_state import add_run, opened
+from tests.models.reports.measured_variants import make_benchmark
 from tests.site_audit import browse, crawl
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -161,6 +163,16 @@ def comparison(state: Path, number: int, auc: float) -> Path:
     return folder / "comparison.html"
 
 
+def benchmark(state: Path, key: str, *incomplete: str) -> Path:
+    folder = state / "artifacts" / "benchmark" / key
+    result = make_benchmark(seeds=2, incomplete=incomplete)
+    with write_artifact(folder, "benchmark") as draft:
+        write_text(draft.folder / "benchmark.json", result.model_dump_json())
+        write_text(draft.folder / "cells.csv", "variant,seed\n")
+        write_benchmark_page(result, draft.folder)
+    return folder
+
+
 def close_windows() -> None:
     """Two windows of the log: the first trained on in full, the second skipped."""
     for number, (kind, reason) in enumerate(
@@ -278,6 +290,30 @@ def test_what_schedules_did_is_told_the_newest_first(full: Path) -> None:
     assert "2 minutes" in page
     assert "1 of 2 failed, timed out or were missed." in page
     assert "Nobody was there." in text_of(site, "index.html")
+
+
+def test_benchmarks_are_listed_with_what_they_found_the_newest_first(full: Path) -> None:
+    assert "benchmarks.html" not in text_of(build_site().index.parent, "index.html")
+    first, second = benchmark(full, "b0", "DIHN, seed 2: out of memory"), benchmark(full, "b1")
+    os.utime(first / "benchmark.html", (START.timestamp(), START.timestamp()))
+    damaged = benchmark(full, "b2") / "benchmark.json"
+    write_text(damaged, "{")
+    built = build_site()
+    site = built.index.parent
+    assert list(built.unreadable) == ["artifacts/benchmark/b2/benchmark.json"]
+    page = text_of(site, "benchmarks.html")
+    places = [page.index(f'href="artifacts/benchmark/{f.name}/benchmark.html"')
+              for f in (second, first)]  # fmt: skip
+    assert places == sorted(places)
+    assert page.count("DAIAN has the best AUC") == 3  # the headline and two lines
+    assert "1 missing" in page[places[1] :]
+    assert "2026-03-01 06:00" in page
+    framed = text_of(site, "artifacts/benchmark/b1/benchmark.html")
+    assert 'href="../../../benchmarks.html" aria-current="true"' in framed
+    reached, dead = crawl(site)
+    assert dead == []
+    assert "artifacts/benchmark/b1/cells.csv" in reached
+    assert "<a>benchmark.md</a>" in framed  # it was not written
 
 
 def test_drift_is_told_once_a_window_with_how_far_each_group_moved(full: Path) -> None:
@@ -414,6 +450,7 @@ def test_the_site_reads_well_in_a_browser(
     write_text(
         full / "backtests" / "films" / "backtest.html", docs_page("<p>Daily beats never.</p>")
     )
+    benchmark(full, "b0", "DIHN, seed 2: out of memory")
     site = build_site().index.parent
     pages = sorted(p for p in crawl(site)[0] if p.endswith(".html") and "drift.html" not in p[8:])
     told, errors = browse(chromium, site, pages, tmp_path, width=width, dark=dark)
