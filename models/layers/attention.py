@@ -15,13 +15,14 @@ from torch import Tensor, nn
 from models.layers.attention_blocks import make_plan
 from models.layers.fused_attention import FusedTargetAttention, UnitWeights
 from models.layers.lookup import take_rows
+from models.layers.shares import threads_for_shares
 from models.native import head_attention as native_heads
 from models.native import target_attention as native
 from models.native.head_attention import Heads, Spans
 
 Normalisation = Literal["none", "sigmoid", "softmax"]
 
-_BLOCK_FLOATS = {"cpu": 3_200_000}  # a thread: in the shared cache, and worth waking threads for
+_BLOCK_FLOATS = {"cpu": 800_000}  # in the cache of a thread, and many enough to be dealt out
 _MANY_FLOATS = 64_000_000
 
 
@@ -57,12 +58,12 @@ def target_attention(
     """
     inputs = (query, keys, *weights)
     if native.takes(*inputs) and not torch.compiler.is_compiling():
-        plan = native.Plan(normalisation)
+        plan = native.Plan(normalisation, threads=threads_for_shares())
         return native.target_attention(query, keys, offsets, weights, index, plan)
     if index is None:
         index = torch.arange(keys.shape[0], device=keys.device)
     dim, width = query.shape[1], weights.key.shape[0]
-    limit = _BLOCK_FLOATS.get(keys.device.type, _MANY_FLOATS) * torch.get_num_threads() // width
+    limit = _BLOCK_FLOATS.get(keys.device.type, _MANY_FLOATS) // width
     with torch.autocast(keys.device.type, enabled=False):
         return FusedTargetAttention.apply(  # pyright: ignore
             query.to(keys.dtype),
