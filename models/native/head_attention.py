@@ -23,6 +23,7 @@ from models.native.library import (
 )
 
 LANES = 16
+GROUP = 4  # heads whose weights are kept side by side
 _ERRORS = {
     1: "an index or a row's range points outside its table",
     3: "there is not enough memory",
@@ -37,6 +38,8 @@ class _HeadCall(ctypes.Structure):
         *((name, ctypes.c_int64) for name in ("rows", "heads", "key_dim", "value_dim")),
         *((name, ctypes.c_int64) for name in ("key_step", "value_step", "query_rows", "key_rows")),
         *((name, ctypes.c_int64) for name in ("queries", "keys", "threads", "instructions")),
+        *((name, ctypes.c_int64) for name in ("query_row", "query_head")),
+        *((name, ctypes.c_int64) for name in ("output_row", "output_head")),
         *((name, ctypes.c_void_p) for name in ("query", "key", "value")),
         *((name, ctypes.c_void_p) for name in ("query_index", "key_index")),
         *((name, ctypes.c_void_p) for name in ("query_offsets", "key_offsets")),
@@ -47,7 +50,7 @@ class _HeadCall(ctypes.Structure):
     ]
 
 
-LAYOUT = 1000 * ctypes.sizeof(_HeadCall) + 1
+LAYOUT = 1000 * ctypes.sizeof(_HeadCall) + 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,7 @@ class Heads(NamedTuple):
     Attributes:
         number: Number of heads.
         shared: Whether all heads read the whole key and value; otherwise each its own part.
-        scale: Factor on the scores.
+        scale: Factor on the scores, above zero.
     """
 
     number: int
@@ -98,16 +101,16 @@ def takes(*tensors: Tensor, widths: tuple[int, ...]) -> bool:
 
 
 def head_attention(
-    query: Float32[Tensor, "Nq HE"],
+    query: Float32[Tensor, "*heads Nq HE"],
     key: Float32[Tensor, "Nk _"],
     value: Float32[Tensor, "Nk _"],
     spans: Spans,
     heads: Heads,
-) -> Float32[Tensor, "Q HV"]:
-    """Return each query's weighted values, head beside head; differentiable in the tables.
+) -> Float32[Tensor, "*heads Q HV"]:
+    """Return each query's weighted values, laid out as the queries are; differentiable.
 
     Args:
-        query: Table of the queries, head beside head.
+        query: Table of the queries: head beside head, or ``[heads, queries, width]``.
         key: Table of the keys: head beside head, or one key that all heads share.
         value: Table of the values, likewise.
         spans: Which queries meet which keys.
@@ -129,7 +132,7 @@ class _HeadAttention(torch.autograd.Function):
         ctx: Any, spans: Spans, heads: Heads, *tables: Tensor
     ) -> Tensor:
         pairs = int((spans.queries.diff() * spans.keys.diff()).sum())
-        weights = tables[0].new_empty(pairs * heads.number)
+        weights = tables[0].new_empty(pairs * -(-heads.number // GROUP) * GROUP)
         ctx.spans, ctx.heads = spans, heads
         ctx.save_for_backward(weights, *tables)
         return _forward(spans, heads, list(tables), weights)
@@ -152,7 +155,8 @@ class _HeadAttention(torch.autograd.Function):
 
 def _forward(spans: Spans, heads: Heads, tables: list[Tensor], weights: Tensor | None) -> Tensor:
     call = _call(spans, heads, tables)
-    output = tables[0].new_empty(call.queries, heads.number * call.value_dim)
+    beside, apart = (call.queries, heads.number * call.value_dim), (heads.number, call.queries)
+    output = tables[0].new_empty(beside if tables[0].ndim == 2 else (*apart, call.value_dim))
     call.output = output.data_ptr()
     call.weights = None if weights is None else weights.data_ptr()
     _checked(library().intentflow_head_forward(ctypes.byref(call)))
@@ -168,27 +172,39 @@ def _call(spans: Spans, heads: Heads, tables: list[Tensor]) -> _HeadCall:
         heads=heads.number,
         key_dim=key.shape[1] // parts,
         value_dim=value.shape[1] // parts,
-        query_rows=len(query),
+        query_rows=query.shape[-2],
         key_rows=len(key),
         threads=torch.get_num_threads(),
         instructions=INSTRUCTIONS.index(chosen_instructions()),
         scale=heads.scale,
     )
-    fits = query.shape[1] == call.key_dim * heads.number and len(value) == len(key)
-    if not fits or len(spans.queries) != len(spans.keys) or (call.key_dim | call.value_dim) % LANES:
+    lanes = (call.key_dim | call.value_dim) % LANES or heads.scale <= 0.0
+    shape = query.shape[:-2] + query.shape[-1:]
+    whole = (heads.number, call.key_dim) if query.ndim == 3 else (heads.number * call.key_dim,)
+    fits = tuple(shape) == whole and len(value) == len(key)
+    if not fits or len(spans.queries) != len(spans.keys) or lanes:
         shapes = ", ".join(str(tuple(table.shape)) for table in tables)
         raise NativeCallError(f"Tables {shapes} do not fit {heads}, or the offsets each other.")
     if not heads.shared:
         call.key_step, call.value_step = call.key_dim, call.value_dim
     for name, table in zip(("query", "key", "value"), tables, strict=True):
         setattr(call, name, table.data_ptr())
-    call.queries, call.keys = len(query), len(key)
+    call.queries, call.keys = call.query_rows, call.key_rows
     if spans.query_index is not None:
         call.query_index, call.queries = spans.query_index.data_ptr(), len(spans.query_index)
     if spans.key_index is not None:
         call.key_index, call.keys = spans.key_index.data_ptr(), len(spans.key_index)
     call.query_offsets, call.key_offsets = spans.queries.data_ptr(), spans.keys.data_ptr()
+    _lay_out(call, apart=query.ndim == 3)
     return call
+
+
+def _lay_out(call: _HeadCall, *, apart: bool) -> None:
+    """Set the strides of queries and output, whose heads lie apart or side by side."""
+    heads, key, value = call.heads, call.key_dim, call.value_dim
+    call.query_row, call.query_head = (key, call.query_rows * key) if apart else (heads * key, key)
+    whole = (value, call.queries * value)
+    call.output_row, call.output_head = whole if apart else (heads * value, value)
 
 
 def _has_heads() -> bool:

@@ -157,7 +157,7 @@ def _run(
 ) -> None:
     asking, items, offsets = (one.to(torch.int64).contiguous() for one in pairs)
     content, coarse, step, slack = (one.contiguous() for one in tables)
-    edge = edges.contiguous()
+    edge = edges.to(torch.float32).contiguous()
     shapes = {len(one) for one in (content, coarse, step, slack)}
     if offsets.shape != (len(asking) + 1,) or len(shapes) > 1:
         raise NativeCallError(f"{len(offsets)} offsets for {len(asking)} rows, tables of {shapes}.")

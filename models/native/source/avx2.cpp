@@ -20,6 +20,8 @@
 #define TILE_VECTORS 2
 #define KEY_ROWS 6
 #define KEY_VECTORS 2
+#define HEAD_KEYS 2
+#define HEAD_VECTORS 2
 #include "vectors.inc"
 
 namespace intentflow {
@@ -47,6 +49,16 @@ INLINE int32_t coarse_dot(const int16_t* left, const int8_t* right, int64_t widt
   const __m128i half = _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
   const __m128i pair = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0x4E));
   return _mm_cvtsi128_si32(_mm_add_epi32(pair, _mm_shuffle_epi32(pair, 0xB1)));
+}
+
+INLINE void totals(const Vector (&sums)[8], float* to) {
+  for (int i = 0; i < 8; i += 4) {
+    const __m256 low = _mm256_hadd_ps((__m256)sums[i], (__m256)sums[i + 1]);
+    const __m256 high = _mm256_hadd_ps((__m256)sums[i + 2], (__m256)sums[i + 3]);
+    const __m256 halves = _mm256_hadd_ps(low, high);
+    const __m128 whole = _mm_add_ps(_mm256_castps256_ps128(halves), _mm256_extractf128_ps(halves, 1));
+    _mm_storeu_ps(to + i, whole);
+  }
 }
 
 }  // namespace

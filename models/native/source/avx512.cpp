@@ -20,6 +20,8 @@
 #define TILE_VECTORS 4
 #define KEY_ROWS 12
 #define KEY_VECTORS 2
+#define HEAD_KEYS 4
+#define HEAD_VECTORS 4
 #include "vectors.inc"
 
 namespace intentflow {
@@ -46,6 +48,31 @@ INLINE int32_t coarse_dot(const int16_t* left, const int8_t* right, int64_t widt
   _mm512_storeu_si512(parts, sum);
   for (const int32_t part : parts) whole += part;
   return whole;
+}
+
+// Pairs of vectors are added up crosswise, then pairs of these sums, and so on. With masks that take
+// everything, for GCC 12 warns of the others.
+INLINE void totals(const Vector (&sums)[16], float* to) {
+  constexpr __mmask16 ALL = 0xFFFF;
+  __m512d fours[4];
+  for (int i = 0; i < 4; ++i) {
+    __m512d pairs[2];
+    for (int j = 0; j < 2; ++j) {
+      const __m512 left = (__m512)sums[4 * i + 2 * j], right = (__m512)sums[4 * i + 2 * j + 1];
+      pairs[j] = (__m512d)(_mm512_maskz_unpacklo_ps(ALL, left, right) +
+                           _mm512_maskz_unpackhi_ps(ALL, left, right));
+    }
+    fours[i] = (__m512d)((__m512)_mm512_maskz_unpacklo_pd(0xFF, pairs[0], pairs[1]) +
+                         (__m512)_mm512_maskz_unpackhi_pd(0xFF, pairs[0], pairs[1]));
+  }
+  __m512 eights[2];
+  for (int i = 0; i < 2; ++i) {
+    const __m512 left = (__m512)fours[2 * i], right = (__m512)fours[2 * i + 1];
+    eights[i] = _mm512_maskz_shuffle_f32x4(ALL, left, right, 0x44) +
+                _mm512_maskz_shuffle_f32x4(ALL, left, right, 0xEE);
+  }
+  _mm512_storeu_ps(to, _mm512_maskz_shuffle_f32x4(ALL, eights[0], eights[1], 0x88) +
+                           _mm512_maskz_shuffle_f32x4(ALL, eights[0], eights[1], 0xDD));
 }
 
 }  // namespace

@@ -50,9 +50,10 @@ Status check(const HeadCall& call) {
   return in ? DONE : OUT_OF_RANGE;
 }
 
+// Weights of a row.
 int64_t pairs(const HeadCall& call, int64_t row) {
   return (call.query_offsets[row + 1] - call.query_offsets[row]) *
-         (call.key_offsets[row + 1] - call.key_offsets[row]) * call.heads;
+         (call.key_offsets[row + 1] - call.key_offsets[row]) * ((call.heads + GROUP - 1) / GROUP) * GROUP;
 }
 
 // Rows in consecutive shares of about as many pairs each.
@@ -108,7 +109,8 @@ void attend(const HeadCall& call, bool backward) {
   const std::vector<HeadShare> parts = shares(call);
   std::vector<HeadScratch> scratch(parts.size());
   for (size_t part = 0; part < parts.size(); ++part) {
-    scratch[part] = {memory.zeros(longest), memory.zeros(longest), nullptr, nullptr, nullptr};
+    const int64_t floats = (longest + GROUP) * GROUP;  // whole vectors and tiles of keys
+    scratch[part] = {memory.zeros(floats), memory.zeros(floats), nullptr, nullptr, nullptr};
     for (const Gradient& one : gradients) {
       if (!backward) break;
       scratch[part].*one.scratch = part ? memory.zeros(one.floats) : call.*one.whole;
@@ -142,7 +144,7 @@ int guarded(const HeadCall& call, bool backward) {
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
 EXPORT int64_t intentflow_head_layout() {
-  return 1000 * sizeof(intentflow::HeadCall) + 1;
+  return 1000 * sizeof(intentflow::HeadCall) + 2;
 }
 
 EXPORT int intentflow_head_forward(const intentflow::HeadCall* call) {

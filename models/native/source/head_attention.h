@@ -23,17 +23,21 @@ struct HeadCall {
   int64_t query_rows, key_rows;    // rows of the tables
   int64_t queries, keys;           // length of the indices, or rows of the tables without one
   int64_t threads, instructions;
+  int64_t query_row, query_head;   // from query to query, and from head to head
+  int64_t output_row, output_head;
   const float *query, *key, *value;
   const int64_t *query_index, *key_index;      // or null
   const int64_t *query_offsets, *key_offsets;  // rows + 1
-  float* output;                   // queries, heads, value_dim
-  float* weights;                  // row after row: queries, heads, keys; null: not kept
-  float scale;
+  float* output;
+  float* weights;                  // row after row: queries, groups of heads, keys, GROUP; or null
+  float scale;                     // above zero
   float* grad_query;               // like the tables, zeroed; from here on for backward only
   float* grad_key;
   float* grad_value;
   const float* grad_output;
 };
+
+constexpr int64_t GROUP = 4;  // heads that are worked on together; the last group may be short of some
 
 // Rows first … last - 1 of a thread, whose weights start at `saved`.
 struct HeadShare {
@@ -41,7 +45,7 @@ struct HeadShare {
 };
 
 struct HeadScratch {
-  float *weights, *gradients;          // longest row, padded
+  float *weights, *gradients;          // GROUP for each key of the longest row, padded
   float *grad_query, *grad_key, *grad_value;
 };
 

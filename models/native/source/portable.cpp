@@ -11,6 +11,8 @@
 #define TILE_VECTORS 1
 #define KEY_ROWS 5
 #define KEY_VECTORS 1
+#define HEAD_KEYS 1
+#define HEAD_VECTORS 1
 #include "vectors.inc"
 
 namespace intentflow {
@@ -35,6 +37,10 @@ INLINE int32_t coarse_dot(const int16_t* left, const int8_t* right, int64_t widt
   int32_t sum = 0;
   for (int64_t d = 0; d < width; ++d) sum += static_cast<int32_t>(left[d]) * right[d];
   return sum;
+}
+
+INLINE void totals(const Vector (&sums)[4], float* to) {
+  for (int i = 0; i < 4; ++i) to[i] = total(sums[i]);
 }
 
 }  // namespace

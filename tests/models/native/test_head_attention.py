@@ -67,6 +67,24 @@ def test_attention_and_its_gradients_are_torchs(
         torch.testing.assert_close(left, right, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("number", [1, 4, 6])
+def test_heads_that_lie_apart_are_those_side_by_side(number: int) -> None:
+    heads, spans = Heads(number, False, 0.3), spans_of()
+    query, key, value = tables_of(heads)
+    apart = query.detach().unflatten(1, (number, DIM)).transpose(0, 1).contiguous()
+    apart.requires_grad_()
+    expected = head_attention(query, key, value, spans, heads)
+    found = head_attention(apart, key, value, spans, heads)
+    assert torch.equal(found.transpose(0, 1).flatten(1), expected)
+    given = torch.randn_like(expected)
+    parts = given.unflatten(1, (number, DIM)).transpose(0, 1)
+    ours = torch.autograd.grad(found, (apart, key, value), parts)
+    theirs = torch.autograd.grad(expected, (query, key, value), given)
+    assert torch.equal(ours[0].transpose(0, 1).flatten(1), theirs[0])
+    assert torch.equal(ours[1], theirs[1])
+    assert torch.equal(ours[2], theirs[2])
+
+
 def test_scores_far_apart_neither_overflow_nor_vanish() -> None:
     query = torch.full((1, 16), 20.0)
     keys = torch.stack([torch.full((16,), value) for value in (20.0, -20.0, 19.99)])
