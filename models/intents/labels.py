@@ -27,7 +27,8 @@ from models.intents.table import level_table, table_summary
 LABELS_FILE = "intents.safetensors"
 FACTS_FILE = "intents.json"
 LEVELS_FILE = "levels.parquet"
-CHUNK = 65536
+BLOCK_NUMBERS = 1 << 18
+"""Numbers of a block of content: 1 MB, which the caches and the allocator keep."""
 
 
 @dataclass(frozen=True)
@@ -199,17 +200,23 @@ def _pair_cosines(
     trigger: Int[np.ndarray, " N"],
     target: Int[np.ndarray, " N"],
 ) -> Float[np.ndarray, " N"]:
-    """Return the cosine of every pair, NaN where either item has no content."""
+    """Return the cosine of every pair, NaN where either item has no content.
+
+    Pairs repeat, so each is computed once, and in order, so that neighbours share the trigger.
+    """
     centred = centre_content(torch.from_numpy(content), torch.from_numpy(mean))
     result = np.full(target.shape, np.nan, np.float32)
     present: Bool[np.ndarray, " items"] = np.any(content != 0, axis=1)
-    pairs = np.flatnonzero(present[trigger] & present[target])
-    for start in range(0, pairs.size, CHUNK):
-        chunk = pairs[start : start + CHUNK]
-        left, right = (
-            torch.from_numpy(codes[chunk].astype(np.int64)) for codes in (trigger, target)
-        )
-        result[chunk] = cosine(centred[left], centred[right]).numpy()
+    rows = np.flatnonzero(present[trigger] & present[target])
+    pairs = trigger[rows].astype(np.int64) * len(content) + target[rows]
+    distinct, place = np.unique(pairs, return_inverse=True)
+    left, right = (torch.from_numpy(codes) for codes in np.divmod(distinct, len(content)))
+    block = max(1, BLOCK_NUMBERS // max(1, content.shape[1]))
+    found = [
+        cosine(centred[some], centred[other])
+        for some, other in zip(left.split(block), right.split(block), strict=True)
+    ]
+    result[rows] = torch.cat(found).numpy()[place]
     return result
 
 

@@ -34,6 +34,16 @@ def test_every_level_is_that_of_its_pairs_cosine(labels, store, content):
     assert set(labels.level) == {-1, 0, 1, 2, 3, 4, 5}
 
 
+def test_the_size_of_a_block_changes_nothing(labels, store, content, tmp_path, monkeypatch):
+    """Each distinct pair is computed once, few at a time; a pair's place must not matter."""
+    monkeypatch.setattr("models.intents.labels.BLOCK_NUMBERS", 1)
+    (tmp_path / "one by one").mkdir()
+    bin_intents(store, content, IntentConfig(), tmp_path / "one by one")
+    again = IntentLabels.open(tmp_path / "one by one")
+    np.testing.assert_array_equal(again.level, labels.level)
+    assert again.range == labels.range
+
+
 def test_y_int_is_the_share_of_the_requests_clicks_at_each_level(labels, store):
     clicks: dict[int, Counter] = {request: Counter() for request in range(store.num_requests)}
     for row in range(store.num_examples):
