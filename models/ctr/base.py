@@ -108,6 +108,10 @@ class CTRModel(nn.Module, ABC):
         """Return the click logit of each impression."""
         return self.predict(batch).logit
 
+    def intent(self, batch: Batch) -> Float[Tensor, "B n"] | None:
+        """Return the predicted intents alone; a model overrides it where they cost less alone."""
+        return self.predict(batch).intent
+
     def stages(self) -> tuple[Stage, ...]:
         """Return the stages of training, in order; one on all parameters unless overridden."""
         return (Stage("joint"),)

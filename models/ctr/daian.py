@@ -133,6 +133,13 @@ class DAIAN(CTRModel):
         """Return click logits and E_int; with ``true_intent``, what stage 2 fits: f(x, y_int)."""
         return self._score(batch, batch.target_item, true_intent)
 
+    def intent(self, batch: Batch) -> Float[Tensor, "B n"] | None:
+        """Return E_int alone (Eq. 4–5): all that stage 1 needs of the model."""
+        if not self.settings.uim:
+            return None
+        found, (trigger_row, rows) = self.items.distinct(batch.trigger_item, batch.jagged.items)
+        return self.uim(batch, found, trigger_row, rows).exp()
+
     def score_candidates(self, request: Batch, candidates: Int[Tensor, " C"]) -> Output:
         """Return the logit of each candidate, the user side computed once."""
         return self._score(request, candidates, False)

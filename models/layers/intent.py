@@ -43,6 +43,9 @@ def newest(
 class IntentEstimator(nn.Module):
     """UIM: softmax of an MLP on user, pooled history and trigger (Eq. 4–5), with its own tables.
 
+    Context fields take no part: some, as the price shown, are of one impression, and the intent is
+    of the whole request.
+
     Args:
         catalogue: The id spaces.
         dim: Width of one id or field embedding.
@@ -56,7 +59,7 @@ class IntentEstimator(nn.Module):
     ) -> None:
         super().__init__()
         self.items = ItemEmbedding(catalogue, dim)
-        self.user = UserEmbedding(catalogue, dim)
+        self.user = UserEmbedding(catalogue, dim, context=False)
         width = self.user.width + 2 * self.items.width
         self.mlp = MLP(width, hidden, levels, dropout)
 

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from models.ctr.base import CTRModel, Output, Stage
+from models.ctr.base import CTRModel, Stage
 from models.ctr.config import TrainingConfig
 from models.data.batch import Batch
 from models.data.examples import ExampleStore
@@ -90,25 +90,25 @@ def stage_loss(
     A click counts ``positive_weight`` times in the cross entropy, and a model's auxiliary loss is
     added to it.
     """
+    if stage.loss == "intent_kl":
+        return intent_divergence(model.intent(batch), batch).mean()
     output = model.predict(batch, true_intent=stage.true_intent)
-    if stage.loss == "click":
-        weight = None
-        if positive_weight != 1.0:
-            weight = torch.full((), positive_weight, device=batch.label.device)
-        logit = output.logit.float()
-        loss = F.binary_cross_entropy_with_logits(logit, batch.label, pos_weight=weight)
-        return loss if output.auxiliary_loss is None else loss + output.auxiliary_loss
-    return intent_divergence(output, batch).mean()
+    weight = None
+    if positive_weight != 1.0:
+        weight = torch.full((), positive_weight, device=batch.label.device)
+    logit = output.logit.float()
+    loss = F.binary_cross_entropy_with_logits(logit, batch.label, pos_weight=weight)
+    return loss if output.auxiliary_loss is None else loss + output.auxiliary_loss
 
 
-def intent_divergence(output: Output, batch: Batch) -> Float[Tensor, " B"]:
-    """Return D(y_int ‖ E_int) in nats of each impression (Eq. 19)."""
-    if output.intent is None or batch.intent is None:
+def intent_divergence(intent: Float[Tensor, "B n"] | None, batch: Batch) -> Float[Tensor, " B"]:
+    """Return D(y_int ‖ E_int) in nats of each impression, E_int being ``intent`` (Eq. 19)."""
+    if intent is None or batch.intent is None:
         raise TrainingError(
             "A stage with the intent loss needs a model that predicts intent, and its labels.",
             do="Check the stages of the model: see docs/how-to/add-a-model.md.",
         )
-    predicted = output.intent.float().clamp_min(torch.finfo(torch.float32).tiny)
+    predicted = intent.float().clamp_min(torch.finfo(torch.float32).tiny)
     return (torch.xlogy(batch.intent, batch.intent) - batch.intent * predicted.log()).sum(-1)
 
 

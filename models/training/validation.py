@@ -47,8 +47,10 @@ def validate_stage(
         for start in range(0, len(rows), BATCH_SIZE):
             chunk = rows[start : start + BATCH_SIZE]
             batch = stage_batch(stage, store, intents, chunk).to(device)
-            output = model.predict(batch, true_intent=stage.true_intent)
-            value = output.logit if stage.loss == "click" else intent_divergence(output, batch)
+            if stage.loss == "click":
+                value = model.predict(batch, true_intent=stage.true_intent).logit
+            else:
+                value = intent_divergence(model.intent(batch), batch)
             collected.append(value.double().cpu().numpy())
     model.train()
     values = np.concatenate(collected)

@@ -66,6 +66,22 @@ def test_the_predicted_intent_is_a_distribution_over_the_levels(dataset: Dataset
     torch.testing.assert_close(intent.sum(-1), torch.ones(30))
 
 
+def test_the_intent_alone_is_that_of_the_whole_prediction(dataset: Dataset) -> None:
+    model, batch = model_with(dataset), batch_of(dataset)
+    torch.testing.assert_close(model.intent(batch), model.predict(batch).intent)
+    assert model_with(dataset, uim=False).intent(batch) is None
+
+
+def test_a_request_has_one_intent_whatever_it_shows_and_how(dataset: Dataset) -> None:
+    model, batch = model_with(dataset), batch_of(dataset)
+    shown = replace(
+        batch,
+        target_item=batch.target_item.flip(0),
+        context_fields=torch.zeros_like(batch.context_fields),
+    )
+    torch.testing.assert_close(model.intent(shown), model.intent(batch), rtol=0, atol=0)
+
+
 def test_uim_and_the_click_model_share_no_parameter(dataset: Dataset) -> None:
     model = model_with(dataset)
     uim = {weight.data_ptr() for weight in model.uim.parameters()}
