@@ -225,7 +225,10 @@ def _gain_caption(gains: Sequence[Gain], drawn: Sequence[Gain]) -> str:
     if seeds > 1:
         caption = f"Mean and standard deviation over {seeds} seeds, each of them a dot."
     few = [f"{gain.group} ({_users(gain)})" for gain in gains if gain not in drawn]
-    return caption + (f" Too few users to draw: {', '.join(few)}." if few else "")
+    if few:
+        return f"{caption} Too few users to draw: {', '.join(few)}."
+    small = drawn[0].users < FEW_USERS  # then all are, or none would be drawn
+    return caption + (f" Each group has fewer than {FEW_USERS} users: luck, mostly." * small)
 
 
 def _users(gain: Gain) -> str:

@@ -13,6 +13,10 @@ from models.reports.seed_charts import Stage, stage_chart
 
 INTENT, LOG_LOSS = "valid/intent_kl", "valid/log_loss"
 TITLES = {"uim": "intent", "die": "extraction", "joint": "joint"}
+CLICKED_ALONE = (
+    "The extraction stage reads the true intent and has requests with a click alone: its level "
+    "says nothing beside that of the joint stage."
+)
 UNITS = {
     INTENT: ("Intent divergence", "KL of predicted from true intent, nats; lower is better"),
     LOG_LOSS: ("Log loss", "nats; lower is better"),
@@ -22,7 +26,8 @@ UNITS = {
 def stages_section(result: BenchmarkResult) -> Section | None:
     """Return the loss curves of the main variant; None where no epoch was recorded."""
     cells = [cell for cell in cells_of(result, result.main) if cell.history]
-    names = list(dict.fromkeys(str(row.get("stage", "")) for c in cells for row in c.history))
+    named = dict.fromkeys(str(row.get("stage", "")) for c in cells for row in c.history)
+    names = [name for name in named if _has_numbers(cells, name)]
     stages = [(_figure_of(cells, name), _stage(cells, i, names)) for i, name in enumerate(names)]
     charts = [
         _chart(result.main, metric, [stage for _, stage in group])
@@ -34,7 +39,7 @@ def stages_section(result: BenchmarkResult) -> Section | None:
         "How it learnt" if len(names) == 1 else "Loss by stage",
         figures(charts),
         f"{result.main}. Solid is validation, dashed is training; a thin line is one seed, a bold "
-        "one their mean as far as half of the seeds go. A dot marks the epoch a seed kept: the "
+        "one their mean as far as most of the seeds go. A dot marks the epoch a seed kept: the "
         "best AUC on validation, or the least divergence in an intent stage.",
     )
 
@@ -53,6 +58,12 @@ def _figure_of(cells: Sequence[Cell], stage: str) -> str:
     """Return the validation figure that a stage is drawn by."""
     rows = [row for cell in cells for row in _rows(cell, stage)]
     return INTENT if any(row.get(INTENT) is not None for row in rows) else LOG_LOSS
+
+
+def _has_numbers(cells: Sequence[Cell], stage: str) -> bool:
+    drawn = ("train/loss", _figure_of(cells, stage))
+    rows = [row for cell in cells for row in _rows(cell, stage)]
+    return any(_number(row.get(name)) is not None for row in rows for name in drawn)
 
 
 def _stage(cells: Sequence[Cell], place: int, names: Sequence[str]) -> Stage:
@@ -75,7 +86,8 @@ def _chart(variant: str, metric: str, stages: Sequence[Stage]) -> Html:
     about = f"{name} of {variant} by epoch" + (f": {parts}" if parts else "")
     keys = legend([("validation", "model"), ("training", "base"), ("epoch kept", "dot-champion")])
     title = name if not parts else f"{name}, {parts}"
-    return figure(title, unit, join(keys, stage_chart(stages, about)))
+    caption = CLICKED_ALONE if len(stages) > 1 and TITLES["die"] in parts else ""
+    return figure(title, unit, join(keys, stage_chart(stages, about)), caption)
 
 
 def _rows(cell: Cell, stage: str) -> list[dict[str, Value]]:

@@ -110,7 +110,7 @@ def _against(result: BenchmarkResult) -> Sequence[str]:
         return (f"{result.main} is above all {len(rivals)} others in AUC and GAUC (p < {LEVEL}).",)
     return (
         f"{result.main} is above {len(beaten)} of {len(rivals)} others in both AUC and GAUC "
-        f"(p < {LEVEL}); not above {', '.join(rest)}.",
+        f"(p < {LEVEL}); of {', '.join(rest)} that cannot be said.",
     )
 
 

@@ -78,8 +78,7 @@ def _groupings(data: EvaluationInput) -> Iterator[Grouping]:
             "intent_diversity",
             "By diversity of intent",
             "Distinct kinds a user clicked in one request besides the trigger's own kind, mean "
-            "over the last week of training (DAIAN, Figure 6). Who clicked nothing then is in "
-            "no group.",
+            "over the last week of training (DAIAN, Figure 6); without clicks then, no group.",
             *bands(np.round(data.intent_diversity), DIVERSITY_BANDS),
         )
     if data.volatility is not None:

@@ -201,7 +201,7 @@ def stage_chart(stages: Sequence[Stage], about: str) -> Html:
 
 
 def mean_line(lines: Sequence[Sequence[Number | None]]) -> list[float]:
-    """Return the mean of lines of unequal length, as far as at least half of them go.
+    """Return the mean of lines of unequal length, as far as more than half of them go.
 
     Further on a few seeds would draw it, and it would jump where one of them ends.
     """
@@ -209,7 +209,7 @@ def mean_line(lines: Sequence[Sequence[Number | None]]) -> list[float]:
     for epoch in range(max(map(len, lines), default=0)):
         there = [line[epoch] for line in lines if epoch < len(line)]
         known = [value for value in there if value is not None]
-        if 2 * len(known) < len(lines) or not known:
+        if 2 * len(known) <= len(lines):
             break
         means.append(sum(known) / len(known))
     return means
