@@ -31,6 +31,7 @@ from models.assessment.benchmark_jobs import (
     SPENT_FILE,
     CellJob,
     StoredCell,
+    read_cell,
 )
 from models.assessment.benchmark_meter import Meter
 from models.assessment.evaluate import training_curves
@@ -55,7 +56,7 @@ def main(folder: Path) -> int:
     meter = Meter(folder / SPENT_FILE)
     threading.Thread(target=_end_with_parent, args=(meter,), daemon=True).start()
     with _alone(folder):
-        if (folder / CELL_FILE).is_file():
+        if read_cell(folder) is not None:
             return 0  # another benchmark that shares the cell was quicker
         try:
             stored = measure(job, folder, meter)
@@ -83,7 +84,7 @@ def measure(job: CellJob, folder: Path, meter: Meter) -> StoredCell:
     """
     remove_leftovers(folder)
     evidence, device = Evidence.open(job.folders), pick_device(job.model.training.device)
-    if not meter.done:
+    if not (meter.done and (folder / MODEL_FOLDER).is_dir()):
         _train(job, evidence, folder, meter, device)
     loaded = load_model(folder / MODEL_FOLDER)
     loaded.model.to(device)

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from models.ctr.config import CTRConfig
 from models.reports.benchmark_results import Cell
 from models.reports.results import Result
@@ -19,6 +21,7 @@ class CellJob(Settings):
 
     Attributes:
         key: Digest of all that determines the cell.
+        code: Digest of the code that is part of it.
         variant: Its variant's name.
         model: Model, settings and training.
         seed: Seed of the training.
@@ -29,6 +32,7 @@ class CellJob(Settings):
     """
 
     key: str
+    code: str
     variant: str
     model: CTRConfig
     seed: int
@@ -50,3 +54,11 @@ class StoredCell(Result):
     commit: str
     machine: str
     finished_at: datetime
+
+
+def read_cell(folder: Path) -> StoredCell | None:
+    """Return the cell that was measured in ``folder``; None where none was, or not wholly."""
+    try:
+        return StoredCell.model_validate_json((folder / CELL_FILE).read_bytes())
+    except (OSError, ValidationError):
+        return None

@@ -36,7 +36,9 @@ class Meter:
 
     @contextmanager
     def running(self, device: torch.device) -> Iterator[None]:
-        """Measure the block, a training on ``device``."""
+        """Measure the block, a training on ``device``; one that had ended is measured anew."""
+        if self.done:
+            self.seconds, self.cpu_seconds, self.peak_bytes, self.done = 0.0, 0.0, 0, False
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
         self._since = time.perf_counter(), time.process_time()

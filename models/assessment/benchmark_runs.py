@@ -7,19 +7,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from models.assessment.benchmark_jobs import (
-    CELL_FILE,
     FAILURE_FILE,
     JOB_FILE,
     LOG_FILE,
     CellJob,
     StoredCell,
+    read_cell,
 )
 from models.files import write_text
 
@@ -28,6 +26,7 @@ PROGRAM = "models.assessment.benchmark_cell"
 THREADS_OF = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")
 POLL_S = 0.1
 PATIENCE_S = 10.0
+CHANGED = "The code was changed while the benchmark ran; run it again."
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +45,12 @@ class CellRuns:
 
 
 def run_cells(
-    jobs: Sequence[CellJob], folder: Path, slots: int, *, measure: bool = True
+    jobs: Sequence[CellJob],
+    folder: Path,
+    slots: int,
+    *,
+    is_current: Callable[[CellJob], bool] = lambda _: True,
+    measure: bool = True,
 ) -> CellRuns:
     """Return every cell, each trained in a process of its own unless it was before.
 
@@ -57,6 +61,7 @@ def run_cells(
         jobs: The cells; of those with the same key one is run.
         folder: Where every cell has a folder, named by its key.
         slots: Processes at a time.
+        is_current: Whether the code is still that of the cell's key, asked before each starts.
         measure: False leaves out what is not finished.
     """
     distinct = list({job.key: job for job in jobs}.values())
@@ -73,7 +78,11 @@ def run_cells(
         while waiting or running:
             while waiting and len(running) < slots:
                 job = waiting.pop(0)
-                running.append((job, _start(job, folder / job.key)))
+                if is_current(job):
+                    running.append((job, _start(job, folder / job.key)))
+                else:
+                    runs.failed[job.key] = CHANGED
+                    outlook.tell(job)
             time.sleep(POLL_S)
             for job, process in [entry for entry in running if entry[1].poll() is not None]:
                 running.remove((job, process))
@@ -84,24 +93,15 @@ def run_cells(
     return runs
 
 
-def read_cell(folder: Path) -> StoredCell | None:
-    """Return the cell that was measured in ``folder``; None where none was, or not wholly."""
-    try:
-        return StoredCell.model_validate_json((folder / CELL_FILE).read_bytes())
-    except (OSError, ValidationError):
-        return None
-
-
 def _start(job: CellJob, folder: Path) -> subprocess.Popen[bytes]:
     """Start the process of a cell; its end of our pipe closes when we end, however we do."""
     folder.mkdir(parents=True, exist_ok=True)
-    for stale in (FAILURE_FILE, CELL_FILE):
-        (folder / stale).unlink(missing_ok=True)
+    (folder / FAILURE_FILE).unlink(missing_ok=True)
     write_text(folder / JOB_FILE, job.model_dump_json(indent=1) + "\n")
     paths = [str(SOURCES), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
     environment |= dict.fromkeys(THREADS_OF, str(job.threads))
-    with (folder / LOG_FILE).open("wb") as log:
+    with (folder / LOG_FILE).open("ab") as log:
         return subprocess.Popen(
             [sys.executable, "-m", PROGRAM, str(folder)],
             stdin=subprocess.PIPE,

@@ -1,6 +1,6 @@
 """Rows of a benchmark from its cells: mean and deviation over seeds, RelaImpr, rank-sum p."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -121,7 +121,7 @@ def _provenance(plan: BenchmarkPlan, stored: Sequence[StoredCell]) -> dict[str, 
     days = sorted(one.finished_at.strftime("%Y-%m-%d") for one in stored)
     return {
         "Encoder": plan.names["encoder"],
-        "Intents": "; ".join(_told(levels) for levels in plan.intents),
+        "Intents": _told(plan.intents),
         "Seeds": ", ".join(map(str, plan.seeds)),
         "Threads": _distinct(str(one.cell.threads) for one in stored),
         "Machine": _distinct(one.machine for one in stored),
@@ -132,8 +132,10 @@ def _provenance(plan: BenchmarkPlan, stored: Sequence[StoredCell]) -> dict[str, 
     }
 
 
-def _told(levels: dict[str, object]) -> str:
-    return ", ".join(f"{key} {value}" for key, value in levels.items())
+def _told(levels: Sequence[Mapping[str, object]]) -> str:
+    """Return the intent levels; a setting that variants differ in with all its values."""
+    each = {key: dict.fromkeys(str(one[key]) for one in levels) for key in levels[0]}
+    return ", ".join(f"{key} {'/'.join(values)}" for key, values in each.items())
 
 
 def _distinct(values: Iterable[str]) -> str:

@@ -38,6 +38,7 @@ def cell_jobs(
     return [
         CellJob(
             key=_key(hashes, plan, variant, seed),
+            code=_code(variant.model.model),
             variant=variant.name,
             model=variant.model,
             seed=seed,
@@ -58,7 +59,13 @@ def run_grid(plan: BenchmarkPlan, jobs: Sequence[CellJob]) -> CellRuns:
         TrainingError: none of them can be measured.
         MissingDataError: none of them is finished, and they are not to be measured.
     """
-    runs = run_cells(jobs, cells_folder(), _slots(plan, jobs), measure=plan.measure)
+    runs = run_cells(
+        jobs,
+        cells_folder(),
+        _slots(plan, jobs),
+        is_current=lambda job: _code(job.model.model) == job.code,
+        measure=plan.measure,
+    )
     if not runs.found and not plan.measure:
         raise MissingDataError(
             f"None of {len(jobs)} cells is finished.",
@@ -90,10 +97,14 @@ def missing_cells(jobs: Sequence[CellJob], runs: CellRuns) -> list[str]:
 
 
 def _key(hashes: Mapping[str, str], plan: BenchmarkPlan, variant: Variant, seed: int) -> str:
-    module = MODELS[variant.model.model].__module__
     settings = variant.model.model_dump(mode="json")
-    code = imported_code((CELL_PROGRAM, module))
-    return digest([dict(hashes), plan.intents[variant.intents], settings, seed, code])[:16]
+    levels, code = plan.intents[variant.intents], _code(variant.model.model)
+    return digest([dict(hashes), levels, settings, seed, code])[:16]
+
+
+def _code(model: str) -> str:
+    """Return the hash of what trains and evaluates a model, as it is on disk now."""
+    return imported_code((CELL_PROGRAM, MODELS[model].__module__))
 
 
 def _slots(plan: BenchmarkPlan, jobs: Sequence[CellJob]) -> int:
@@ -104,4 +115,5 @@ def _slots(plan: BenchmarkPlan, jobs: Sequence[CellJob]) -> int:
 
     if any(pick_device(job.model.training.device).type != "cpu" for job in jobs):
         return 1
-    return max(1, len(os.sched_getaffinity(0)) // plan.threads)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, (cores or 1) // plan.threads)

@@ -18,20 +18,25 @@ KERNELS = ("models/native", "models/native/source/*")
 
 def imported_code(modules: Sequence[str]) -> str:
     """Return the hash of the sources of ``modules`` and of all that they import of ``models``."""
+    summary = hashlib.sha256()
+    for path in imported_files(modules):
+        summary.update(path.relative_to(SOURCES).as_posix().encode())
+        summary.update(path.read_bytes())
+    return summary.hexdigest()
+
+
+def imported_files(modules: Sequence[str]) -> list[Path]:
+    """Return those sources; with the native kernels' wherever those are called."""
     found: set[Path] = set()
     waiting = list(modules)
     while waiting:
         path = _source(waiting.pop())
         if path is not None and path not in found:
             found.add(path)
-            waiting.extend(_imports(path))
+            waiting.extend(_imports(path, path.stat().st_mtime_ns))
     if any(path.is_relative_to(SOURCES / KERNELS[0]) for path in found):
         found |= {path for path in SOURCES.glob(KERNELS[1]) if path.is_file()}
-    summary = hashlib.sha256()
-    for path in sorted(found):
-        summary.update(path.relative_to(SOURCES).as_posix().encode())
-        summary.update(path.read_bytes())
-    return summary.hexdigest()
+    return sorted(found)
 
 
 def _source(module: str) -> Path | None:
@@ -43,8 +48,8 @@ def _source(module: str) -> Path | None:
 
 
 @cache
-def _imports(path: Path) -> tuple[str, ...]:
-    """Return the names that a file imports; a name from a module may itself be one."""
+def _imports(path: Path, changed_ns: int) -> tuple[str, ...]:
+    """Return the names that a file imports, as of its last change; any may be a module's."""
     return tuple(_named(ast.parse(path.read_bytes())))
 
 
