@@ -7,8 +7,6 @@ steps of a block; and the recurrence is one autograd function with its backward 
 operations a step, on buffers that stay in the cache.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -19,6 +17,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from models.layers.lookup import take_rows
+from models.layers.shares import single_operations
 
 BLOCK_ROWS = 1024
 STEP_WORK = 8_000_000  # multiplications of a step that are worth waking another thread for
@@ -160,7 +159,7 @@ class _Recurrence(torch.autograd.Function):
     ) -> Tensor:
         states = inputs.new_empty(inputs.shape[0], state_weight.shape[1])
         end = 0
-        with _threads_for(alive, state_weight):
+        with single_operations(_is_little(alive, state_weight)):
             for counts in alive:
                 here = slice(end, end := end + sum(counts))
                 weights = None if attention is None else attention[here]
@@ -180,7 +179,7 @@ class _Recurrence(torch.autograd.Function):
         to_inputs = torch.empty_like(inputs)
         to_attention = inputs.new_empty(len(inputs))
         totals = [torch.zeros_like(weight) for weight in (input_weight, state_weight, bias)]
-        with _threads_for(ctx.alive, state_weight):
+        with single_operations(_is_little(ctx.alive, state_weight)):
             for counts in ctx.alive:
                 here = slice(end, end := end + sum(counts))
                 weights = None if attention is None else attention[here]
@@ -229,18 +228,10 @@ def _run(
     return states
 
 
-@contextmanager
-def _threads_for(alive: tuple[tuple[int, ...], ...], state_weight: Tensor) -> Iterator[None]:
-    """Keep steps of little work on one thread: waking others would take longer than the step."""
-    threads, rows = torch.get_num_threads(), max((max(one, default=0) for one in alive), default=0)
-    if threads == 1 or rows * state_weight.numel() >= STEP_WORK:
-        yield
-        return
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
+def _is_little(alive: tuple[tuple[int, ...], ...], state_weight: Tensor) -> bool:
+    """Return whether steps are so short that waking other threads would take longer."""
+    rows = max((max(one, default=0) for one in alive), default=0)
+    return rows * state_weight.numel() < STEP_WORK
 
 
 def _block_back(

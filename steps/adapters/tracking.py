@@ -39,24 +39,28 @@ def run_name() -> str:
 
 def record(metadata: dict[str, Any]) -> None:
     """Add ``metadata`` to the current step's in ZenML; outside a run this does nothing."""
-    from zenml import get_step_context, log_metadata
+    from zenml import log_metadata
 
-    try:
-        get_step_context()
-    except RuntimeError:
-        return
-    log_metadata(metadata)
+    if _in_a_run():
+        log_metadata(metadata)
 
 
 def record_on_model(metadata: dict[str, Any]) -> None:
     """Add ``metadata`` to the model version the current run makes; outside a run do nothing."""
-    from zenml import get_step_context, log_metadata
+    from zenml import log_metadata
+
+    if _in_a_run():
+        log_metadata(metadata, infer_model=True)  # pyright: ignore[reportCallIssue] - an overload
+
+
+def _in_a_run() -> bool:
+    from zenml import get_step_context
 
     try:
         get_step_context()
     except RuntimeError:
-        return
-    log_metadata(metadata, infer_model=True)  # pyright: ignore[reportCallIssue] - an overload
+        return False
+    return True
 
 
 def skip_survey() -> None:
