@@ -41,13 +41,11 @@ def sweep_section(result: BenchmarkResult) -> Section | None:
     charts = [chart for metric in COMPARED if (chart := _sweep(result, metric)) is not None]
     if not charts:
         return None
-    outside = result.base not in sweep.variants and row_of(result, result.base) is not None
-    base = f" The dashed line is {result.base}." if outside else ""
     return Section(
         f"AUC and GAUC against {sweep.label}",
         figures(charts),
         "The line is the mean over seeds, the shade one standard deviation to either side, each "
-        f"dot one training; the largest mean has its number.{base}",
+        "dot one training; the largest mean has its number.",
     )
 
 
@@ -110,16 +108,30 @@ def _sweep(result: BenchmarkResult, metric: str) -> Html | None:
     found = [(v, m) for v, name in pairs if (m := measured(result, name, metric)) is not None]
     if not found:
         return None
-    base = None if result.base in sweep.variants else measured(result, result.base, metric)
     name = METRIC_NAMES[metric]
+    base = None if result.base in sweep.variants else measured(result, result.base, metric)
+    near = base is not None and _is_near(base.mean, [values for _, values in found])
     chart = sweep_chart(
         [value for value, _ in found],
         [values for _, values in found],
         sweep.label,
         _about(f"{name} against {sweep.label}", [values for _, values in found]),
-        reference=None if base is None else base.mean,
+        reference=base.mean if base is not None and near else None,
     )
-    return figure(name, "higher is better", chart)
+    caption = (
+        ""
+        if base is None
+        else f"{base.name} has {number(base.mean)}, "
+        + ("the dashed line." if near else "too far away to be drawn.")
+    )
+    return figure(name, "higher is better", chart, caption)
+
+
+def _is_near(value: float, drawn: Sequence[Measured]) -> bool:
+    """Return whether a figure can show ``value`` too and leave what it is about half its height."""
+    reach = [v for one in drawn for v in one.reach]
+    span = max(reach) - min(reach)
+    return min(reach) - span <= value <= max(reach) + span
 
 
 def _about(what: str, rows: Sequence[Measured]) -> str:

@@ -231,15 +231,13 @@ def _seed_row(figure: Plot, i: int, row: Measured) -> None:
 
 def _gain_bar(figure: Plot, place: int, bar: Measured) -> None:
     figure.bar(place - 0.3, place + 0.3, bar.mean, f"fill-{bar.style}", 0.0)
-    above = bar.mean
     if bar.sd is not None:
-        ends = (bar.mean - bar.sd, bar.mean + bar.sd)
-        figure.segment((place, ends[0]), (place, ends[1]), "whisker strong")
-        above = max(bar.mean, ends[1])
+        low, high = bar.mean - bar.sd, bar.mean + bar.sd
+        figure.segment((place, low), (place, high), "whisker strong")
     for i, value in enumerate(bar.values):
         figure.dot((place + 0.16, value), "fill-base seed", 2.6, bar.told(i))
     words = f"{bar.mean:+.4f}".replace("-", "−")
-    at = (figure.x(place), figure.y(max(above, 0.0)) - 7)
+    at = (figure.x(place), figure.y(max(0.0, *bar.reach)) - 7)
     figure.add(label(at, words, anchor="middle", strong=True))
 
 

@@ -187,6 +187,23 @@ def test_the_sweep_is_drawn_in_the_order_of_its_values(tmp_path: Path) -> None:
     assert html.count("seed 3: ") >= 2 * len(result.rows)
 
 
+@pytest.mark.parametrize(
+    ("auc", "said"), [(0.7, "the dashed line."), (0.6, "too far away to be drawn.")]
+)
+def test_a_base_outside_the_sweep_is_a_line_only_where_it_is_near(
+    auc: float, said: str, tmp_path: Path
+) -> None:
+    swept, base = make_sweep(), make_benchmark({"DIN": auc}, seeds=3, main="DIN")
+    result = swept.model_copy(
+        update={"base": "DIN", "rows": [*base.rows, *swept.rows],
+                "cells": [*base.cells, *swept.cells]}
+    )  # fmt: skip
+    html, words = page(result, tmp_path)
+    assert f"DIN has {row(result, 'DIN').mean['auc']:.4f}, {said}" in words
+    assert html.count('class="reference"') == 2 * (auc == 0.7)  # AUC and GAUC
+    assert "Every seed" not in words
+
+
 def test_a_stage_is_marked_at_the_epoch_whose_weights_were_kept(tmp_path: Path) -> None:
     rows: list[dict[str, str | int | float | None]] = [
         {"valid/auc": 0.70, "valid/log_loss": 0.50},
