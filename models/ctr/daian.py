@@ -18,6 +18,7 @@ from models.layers.embedding import ItemEmbedding, UserEmbedding
 from models.layers.intent import DiverseIntent, IntentEstimator, Sequences
 from models.layers.lookup import take_rows
 from models.layers.mlp import MLP, join
+from models.layers.requests import Requests
 from models.layers.similarity import AdaptiveShift, HybridEnhancer
 
 
@@ -156,24 +157,30 @@ class DAIAN(CTRModel):
         )
         table = self.items(found)
         target, trigger = take_rows(table, target_row), take_rows(table, trigger_row)
+        # Once a request, outside training: there batches are shuffled, and dropout is a row's own.
+        asked = Requests(batch) if self.training or true_intent else Requests.of(batch)
+        places, starts = asked.events(rows), asked.starts
         if self.settings.uim and not true_intent:
-            intent = self.uim(batch, found, trigger_row, rows).exp()
+            intent = self.uim(asked.batch, found, asked.rows(trigger_row), places).exp()
         else:
-            intent = self._given_intent(batch)
+            intent = self._given_intent(asked.batch)
         intents: tuple[Tensor, ...] = ()
         if self.settings.die:
-            places, offsets = self.explicit_subsequence(batch)
-            history = Sequences(table, histories.offsets, rows)
-            alike = Sequences(table, offsets, rows[places])
-            intents = self.die(intent, trigger, target, history, alike)
+            kept, offsets = self.explicit_subsequence(asked.batch)
+            history = Sequences(table, asked.batch.jagged.offsets, places)
+            alike = Sequences(table, offsets, places[kept])
+            implicit, explicit = self.die(
+                intent, asked.rows(trigger), target, history, alike, starts
+            )
+            intents = (asked.each(implicit), explicit)
+        intent = asked.each(intent)
         if true_intent:
             return Output(self.die_head(join(*intents, target, trigger)).squeeze(-1), intent)
         interest = self.attention.jagged(target, table, histories.offsets, rows)
         parts = [self.user(batch), target, trigger, interest, intent]
         if self.settings.sein:
-            similarity = self.enhancer(
-                target, trigger, self.pair_level(targets, batch.trigger_item)
-            )
+            level = self.pair_level(targets, asked.batch.trigger_item, starts)
+            similarity = self.enhancer(target, trigger, level)
             parts.append(similarity)
             intents = self.shift(similarity, *intents) if intents else ()
         logit = self.head(join(*parts, *intents)).squeeze(-1)
@@ -191,12 +198,22 @@ class DAIAN(CTRModel):
         return batch.intent
 
     def pair_level(
-        self, targets: Int[Tensor, " T"], trigger: Int[Tensor, " B"]
+        self,
+        targets: Int[Tensor, " T"],
+        trigger: Int[Tensor, " B"],
+        starts: Int[Tensor, " B1"] | None = None,
     ) -> Int[Tensor, " T"]:
-        """Return the level of M_sim (Eq. 12); -1 where either item has no content."""
-        requests = len(trigger)
-        each = torch.arange(requests + 1) if requests > 1 else torch.tensor([0, len(targets)])
-        return self.likeness(trigger, targets, each.to(trigger.device))
+        """Return the level of M_sim (Eq. 12); -1 where either item has no content.
+
+        Args:
+            targets: The targets.
+            trigger: The trigger of each, or of all.
+            starts: Where the targets of each trigger start and the last ones end, if neither.
+        """
+        if starts is None:
+            one = len(trigger) == 1
+            starts = torch.tensor([0, len(targets)]) if one else torch.arange(len(trigger) + 1)
+        return self.likeness(trigger, targets, starts.to(trigger.device))
 
     def explicit_subsequence(self, batch: Batch) -> tuple[Int[Tensor, " S"], Int[Tensor, " B1"]]:
         """Return the places of the newest alike behaviours in the histories, and their offsets."""

@@ -168,6 +168,7 @@ class MultiHeadTargetAttention(nn.Module):
         offsets: Int[Tensor, " H1"],
         index: Int[Tensor, " E"],
         before: Float[Tensor, "S D"] | None = None,
+        queries: Int[Tensor, " H1"] | None = None,
     ) -> Float[Tensor, "B E2"]:
         """Return the same for sequences without padding, given as rows of a table.
 
@@ -178,15 +179,22 @@ class MultiHeadTargetAttention(nn.Module):
             index: Row of the table at each position.
             before: A linear map of the table's rows to the width of the sequence, where they do
                 not have it: it is folded into the keys' and values' projections.
+            queries: Where the queries of each sequence start, and the end of the last one, unless
+                each has one, or a single one has all.
         """
         width = table.shape[1]
         if not native_heads.takes(table, query, widths=(width,)):
             mapped = table if before is None else table @ before.t()
-            return self(query, *padded(mapped, offsets, index))
+            keys, mask = padded(mapped, offsets, index)
+            if queries is not None:
+                each = torch.repeat_interleave(queries.diff())
+                keys, mask = keys[each], mask[each]
+            return self(query, keys, mask)
         key, value = self.key, self.value
         if before is not None:
             key, value = key @ before, value @ before
-        queries = _query_offsets(len(query), offsets)
+        if queries is None:
+            queries = _query_offsets(len(query), offsets)
         heads = Heads(self.heads, shared=True, scale=self.head_dim**-0.5)
         spans = Spans(queries, offsets, key_index=index)
         folded = self._folded(query, key)

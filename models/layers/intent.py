@@ -127,17 +127,26 @@ class ExplicitIntent(nn.Module):
         self.self_attention = MultiHeadSelfAttention(item_width, width, heads)
         self.attention = MultiHeadTargetAttention(item_width, item_width, width, heads)
 
-    def forward(self, target: Float[Tensor, "T D"], subsequence: Sequences) -> Float[Tensor, "T I"]:
-        """Return E_exp."""
+    def forward(
+        self,
+        target: Float[Tensor, "T D"],
+        subsequence: Sequences,
+        starts: Int[Tensor, " B1"] | None = None,
+    ) -> Float[Tensor, "T I"]:
+        """Return E_exp; ``starts`` as in `DiverseIntent.forward`."""
         table, offsets, rows = subsequence
         if not self.self_attention.takes(table):
             keys, mask = padded(table, offsets, rows)
-            return self.attention(target, self.self_attention(keys, mask), mask)
+            related = self.self_attention(keys, mask)
+            if starts is not None:
+                each = torch.repeat_interleave(starts.diff())
+                related, mask = related[each], mask[each]
+            return self.attention(target, related, mask)
         used, among = distinct(rows, len(table))  # few of the batch's items: these are projected
         related = self.self_attention.jagged(take_rows(table, used), offsets, among)  # E I
         places = torch.arange(len(rows), device=rows.device)
         last = self.self_attention.output.weight
-        return self.attention.jagged(target, related, offsets, places, before=last)
+        return self.attention.jagged(target, related, offsets, places, last, starts)
 
 
 class DiverseIntent(nn.Module):
@@ -162,6 +171,7 @@ class DiverseIntent(nn.Module):
         target: Float[Tensor, "T D"],
         history: Sequences,
         alike: Sequences,
+        starts: Int[Tensor, " B1"] | None = None,
     ) -> tuple[Float[Tensor, "B I"], Float[Tensor, "T I"]]:
         """Return E_imp, one per request, and E_exp, one per target.
 
@@ -171,5 +181,7 @@ class DiverseIntent(nn.Module):
             target: Target item embedding.
             history: All behaviours.
             alike: Those that are alike to the trigger.
+            starts: Where the targets of each request start, and the end of the last one, unless
+                each has one, or a single one has all.
         """
-        return self.implicit(intent, trigger, history), self.explicit(target, alike)
+        return self.implicit(intent, trigger, history), self.explicit(target, alike, starts)

@@ -9,6 +9,7 @@ from models.ctr.daian import DAIAN, DAIANConfig
 from models.data.batch import Batch
 from models.errors import ConfigError, TrainingError
 from models.intents.labels import _request_intent
+from models.layers.requests import Requests
 from models.metrics.ranking import auc, gauc, rela_impr
 from models.training.optimizers import freeze_outside, make_optimizer
 from models.training.stages import stage_batch, stage_loss, stage_rows
@@ -114,6 +115,25 @@ def test_stage_two_reads_the_true_intent_in_place_of_the_estimate(dataset: Datas
     assert before.intent is batch.intent
     assert (model.predict(other, true_intent=True).logit != before.logit).any()
     assert torch.equal(model(other), model(batch))
+
+
+@pytest.mark.parametrize("native", ["0", "1"])
+@pytest.mark.parametrize("modules", [{}, {"uim": False}, {"die": False}, {"sein": False}])
+def test_what_a_request_shares_is_computed_once_and_is_the_same(
+    native: str, modules: dict[str, bool], dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INTENTFLOW_NATIVE", native)
+    model = model_with(dataset, **modules).eval()
+    rows = dataset.store.rows("test")
+    rows = rows[np.asarray(dataset.store.trigger_item)[rows] > 0][[3, 0, 0, 0, 7, 7]]
+    batch = dataset.store.gather(rows)
+    batch = replace(batch, target_item=torch.arange(2, 8, dtype=torch.int32))
+    together, intent = model(batch), model.predict(batch).intent
+    monkeypatch.setattr("models.ctr.daian.Requests.of", Requests)
+    torch.testing.assert_close(together, model(batch), rtol=1e-6, atol=1e-6)
+    assert (intent is None) == ("uim" in modules)
+    if intent is not None:
+        torch.testing.assert_close(intent, model.predict(batch).intent, rtol=1e-6, atol=1e-6)
 
 
 def test_stage_two_without_intents_in_the_batch_is_a_named_error(dataset: Dataset) -> None:
