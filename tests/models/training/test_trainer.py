@@ -4,10 +4,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load
 
 from models.ctr.base import Stage
 from models.ctr.config import CTRConfig
 from models.errors import ConfigError, TrainingError
+from models.layers import shares
 from models.training.checkpoint import CHECKPOINT
 from models.training.determinism import deterministic_algorithms
 from models.training.loop import TrainingLoop, monitored
@@ -64,6 +66,26 @@ def test_the_best_epochs_weights_are_kept(dataset: Dataset, tmp_path: Path) -> N
     )
     until_best = run(dataset, tmp_path / "best", stopped)
     assert files["weights.safetensors"] == until_best["weights.safetensors"]
+
+
+@pytest.mark.parametrize("name", ["din", "dcnv2", "deepfm"])
+def test_shares_of_rows_train_what_one_thread_trains(
+    name: str, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INTENTFLOW_NATIVE", "0")
+    monkeypatch.setattr(shares, "LEAST_WORK", 1)
+    config, before = small_config(name, max_epochs=1, batch_size=256), torch.get_num_threads()
+    found = []
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            found.append(run(dataset, tmp_path / f"{threads}", config))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    whole, dealt = (load(files["weights.safetensors"]) for files in found)
+    torch.testing.assert_close(dealt, whole, rtol=0.0, atol=1e-5)
+    assert any((dealt[name] != whole[name]).any() for name in whole)  # sums in another order
 
 
 def test_training_leaves_the_callers_random_numbers_alone(dataset: Dataset, tmp_path: Path) -> None:
