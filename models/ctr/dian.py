@@ -61,7 +61,7 @@ class DIAN(TargetScorer):
                 MultiHeadTargetAttention(width, width, wide, config.heads) for _ in range(count)
             )
 
-        self.intent = MLP(user + 3 * width, config.intent_hidden, output=1)
+        self.intent_network = MLP(user + 3 * width, config.intent_hidden, output=1)
         self.aware_attentions, self.free_attentions = attentions(4), attentions(1)
         self.aware = MLP(user + 2 * width + 4 * wide, config.head, 1, config.dropout)
         self.free = MLP(user + width + wide, config.head, 1, config.dropout)
@@ -75,7 +75,7 @@ class DIAN(TargetScorer):
         )
         history, mask = self.items.sequence(batch.history), batch.history_mask
         mean = self.items.mean(batch.history, mask)
-        intent = self.intent(join(user, trigger, mean, mean * trigger)).squeeze(-1)
+        intent = self.intent_network(join(user, trigger, mean, mean * trigger)).squeeze(-1)
         aware = self._aware(trigger, target, history, mask, self.category.padded(batch))
         on_trigger = self.aware(join(user, target, trigger, *aware)).squeeze(-1)
         wanted = self.free_attentions[0](target, history, mask)

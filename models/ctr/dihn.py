@@ -62,7 +62,7 @@ class DIHN(TargetScorer):
         self.user = UserEmbedding(catalogue, config.embedding_dim)
         width, hidden = self.items.width, config.attention_hidden
         self.trigger_attention = TargetAttention(width, hidden, config.normalisation)
-        self.intent = MLP(self.user.width + 2 * width, config.intent_hidden, output=1)
+        self.intent_network = MLP(self.user.width + 2 * width, config.intent_hidden, output=1)
         self.soft_relations = MultiHeadSelfAttention(width, hidden, config.heads)
         self.soft_attention = TargetAttention(width, hidden, config.normalisation)
         self.hard_relations = MultiHeadSelfAttention(width, hidden, config.heads)
@@ -78,7 +78,9 @@ class DIHN(TargetScorer):
         )
         history, mask = self.items.sequence(batch.history), batch.history_mask
         wanted = self.trigger_attention(trigger, history, mask)
-        intent = self.intent(join(user, trigger, wanted))  # B 1, the user intent network's logit
+        intent = self.intent_network(
+            join(user, trigger, wanted)
+        )  # B 1, the user intent network's logit
         fused = fuse(torch.sigmoid(intent), trigger, target)
         soft = self.soft_attention(fused, self.soft_relations(history, mask), mask)
         kept, real = newest(history, self.category.padded(batch), self.settings.hard_length)

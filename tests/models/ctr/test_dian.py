@@ -18,9 +18,9 @@ def test_the_intent_weighs_the_network_that_sees_the_trigger(dataset: Dataset) -
     batch = dataset.store.gather(dataset.store.rows("test")[:40])
     batch = replace(batch, trigger_item=batch.target_item.roll(1))
     other = replace(batch, trigger_item=batch.target_item.roll(7))
-    model.intent.forward = lambda _: torch.full((40, 1), -60.0)
+    model.intent_network.forward = lambda _: torch.full((40, 1), -60.0)
     torch.testing.assert_close(model(batch), model(other), rtol=0, atol=1e-5)
-    model.intent.forward = lambda _: torch.full((40, 1), 60.0)
+    model.intent_network.forward = lambda _: torch.full((40, 1), 60.0)
     assert (model(batch) - model(other)).abs().max() > 1e-5
     model.aware.forward = lambda _: torch.linspace(-3, 3, 40)[:, None]
     torch.testing.assert_close(model(batch), torch.linspace(-3, 3, 40), rtol=0, atol=1e-5)
@@ -29,7 +29,7 @@ def test_the_intent_weighs_the_network_that_sees_the_trigger(dataset: Dataset) -
 def test_the_intent_loss_is_added_in_training_alone(dataset: Dataset) -> None:
     model = model_with(dataset, intent_weight=0.5)
     batch = dataset.store.gather(dataset.store.rows("train")[:60])
-    model.intent.forward = lambda _: torch.zeros(60, 1)
+    model.intent_network.forward = lambda _: torch.zeros(60, 1)
     loss = model.predict(batch).auxiliary_loss
     assert loss is not None
     assert loss.item() == pytest.approx(0.5 * torch.tensor(2.0).log().item())

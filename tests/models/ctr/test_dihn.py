@@ -21,7 +21,9 @@ def test_the_intent_loss_is_added_in_training_alone(dataset: Dataset) -> None:
     for weight in (0.1, 0.2):
         model = model_with(dataset, intent_weight=weight)
         intent = torch.zeros(60, 1)
-        model.intent.forward = lambda _, intent=intent: intent  # says one half of everything
+        model.intent_network.forward = lambda _, intent=intent: (
+            intent
+        )  # says one half of everything
         loss = model.predict(batch).auxiliary_loss
         assert loss is not None
         assert loss.item() == pytest.approx(weight * torch.tensor(2.0).log().item())
@@ -36,7 +38,7 @@ def test_a_certain_intent_asks_the_history_for_trigger_or_target_alone(dataset: 
     asked: list[torch.Tensor] = []
     model.soft_attention.register_forward_pre_hook(lambda _, args: asked.append(args[0]))
     for certain in (200.0, -200.0):
-        model.intent.forward = lambda _, certain=certain: torch.full((1, 1), certain)
+        model.intent_network.forward = lambda _, certain=certain: torch.full((1, 1), certain)
         model.score_candidates(request, torch.tensor([4, 9], dtype=torch.int32))
     torch.testing.assert_close(asked[0], model.items(request.trigger_item).expand(2, -1))
     torch.testing.assert_close(asked[1], model.items(torch.tensor([4, 9])))
