@@ -127,6 +127,11 @@ class Batch(_Padded):
             object.__setattr__(self, "_jagged", jagged)
         return self._histories
 
+    def gathered(self) -> "Batch":
+        """Return the batch itself, its histories in memory: a compiled model gathers none."""
+        _ = self.jagged
+        return self
+
     def to(self, device: torch.device | str) -> "Batch":
         """Return the batch on ``device``."""
         device = torch.device(device)

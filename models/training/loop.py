@@ -69,9 +69,8 @@ class TrainingLoop:
         self.best: dict[str, Tensor] | None = None
         self.offset = corrections(config, store.summary).train_offset
         self.loss = compiled(stage_loss, config)
-        self.single_operations = model.shares_rows and not (
-            config.bf16 or config.compile or config.cuda_graphs
-        )
+        self.compiles = config.compile or config.cuda_graphs
+        self.single_operations = model.shares_rows and not (config.bf16 or self.compiles)
         self.clock = CheckpointClock(config.checkpoint_every, config.checkpoint_seconds)
 
     def run(self, stages: Sequence[Stage], checkpoint: Checkpoint | None) -> None:
@@ -161,6 +160,8 @@ class TrainingLoop:
     ) -> Tensor:
         """Return the loss of the step's rows before the step."""
         batch = stage_batch(stage, self.source, self.intents, rows).to(self.device)
+        if self.compiles:
+            batch = batch.gathered()
         optimizer.zero_grad(set_to_none=True)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16):
             loss = self.loss(stage, self.model, batch, self.config.positive_weight)

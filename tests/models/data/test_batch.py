@@ -84,6 +84,9 @@ def test_histories_are_gathered_once_and_only_when_asked_for() -> None:
     assert batch.jagged is known.jagged
     assert moved.jagged.items.device.type == "meta"
     assert len(calls) == 1
+    again = Batch.of_jagged(gather, **columns)
+    assert again.gathered() is again
+    assert len(calls) == 2
 
 
 def test_an_unknown_attribute_is_an_error() -> None:
