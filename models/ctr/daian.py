@@ -15,7 +15,7 @@ from models.errors import ConfigError, TrainingError
 from models.intents.likeness import Likeness
 from models.layers.attention import Normalisation, TargetAttention
 from models.layers.embedding import ItemEmbedding, UserEmbedding
-from models.layers.intent import DiverseIntent, IntentEstimator, Sequences
+from models.layers.intent import CrossFitted, DiverseIntent, IntentEstimator, Sequences
 from models.layers.lookup import take_rows
 from models.layers.mlp import MLP, join
 from models.layers.requests import Requests
@@ -30,6 +30,8 @@ class DAIANConfig(ModelConfig):
         die: Diverse intent extraction (4.2).
         sein: Similarity-enhanced intent network (4.3).
         three_stage: Pre-training of UIM and DIE (4.4).
+        trigger_products: Whether the head also reads E_trigger - E_target and their product, as
+            DEI2N's does: not in the paper, and what tells alike ids apart where rows are many.
         head: Hidden layers of the head.
         attention_hidden: Hidden units of the base DIN's activation unit.
         normalisation: As in DIN: what turns the base's attention scores into weights.
@@ -42,17 +44,21 @@ class DAIANConfig(ModelConfig):
         explicit_from_level: Lowest level of likeness to the trigger in the explicit subsequence;
             ``None`` takes the upper half of the levels.
         explicit_length: Behaviours of that subsequence at most, the newest ones.
+        uim_cross_fit: Whether two estimators are trained on a half of the requests each, so that
+            stage 3 never reads an intent from the one that learnt the same request's clicks.
         uim_epochs: Epochs of stage 1 at most.
         uim_batch_size: Requests a step of stage 1: there are far fewer requests than impressions.
         die_epochs: Epochs of stage 2; 0 leaves it out.
         die_lr_scale: Factor on the learning rate of stage 2.
         uim_lr_scale: Factor on UIM's learning rate in stage 3 ("a smaller learning rate").
+        die_joint_lr_scale: The same of DIE and the shifting units, where stage 2 trained DIE.
     """
 
     uim: bool = True
     die: bool = True
     sein: bool = True
     three_stage: bool = True
+    trigger_products: bool = True
     head: tuple[PositiveInt, ...] = (512, 256, 128)
     attention_hidden: PositiveInt = 128
     normalisation: Normalisation = "softmax"
@@ -64,11 +70,13 @@ class DAIANConfig(ModelConfig):
     shift_hidden: PositiveInt = 64
     explicit_from_level: NonNegativeInt | None = None
     explicit_length: PositiveInt = 20
+    uim_cross_fit: bool = True
     uim_epochs: PositiveInt = 20
     uim_batch_size: PositiveInt = 256
     die_epochs: NonNegativeInt = 1
     die_lr_scale: PositiveFloat = 0.1
-    uim_lr_scale: PositiveFloat = 0.1
+    uim_lr_scale: PositiveFloat = 0.01
+    die_joint_lr_scale: PositiveFloat = 0.1
 
     @model_validator(mode="after")
     def _heads_divide_the_width(self) -> "DAIANConfig":
@@ -94,9 +102,9 @@ class DAIAN(CTRModel):
         self.user = UserEmbedding(catalogue, dim)
         width = self.items.width
         self.attention = TargetAttention(width, hidden, config.normalisation)
-        inputs = self.user.width + 3 * width
+        inputs = self.user.width + (5 if config.trigger_products else 3) * width
         if config.uim:
-            self.uim = IntentEstimator(catalogue, dim, config.uim_hidden, levels, config.dropout)
+            self.uim = self._estimator(catalogue, levels)
             inputs += levels
         if config.die:
             self.die = DiverseIntent(width, levels if config.uim else 0, wide, config.heads)
@@ -127,8 +135,11 @@ class DAIAN(CTRModel):
         learnt = ("die.", "die_head.")
         rate = {"die": config.die_lr_scale}
         die = Stage("die", "click", True, learnt, rate, config.die_epochs)
-        joint = Stage("joint", lr_scale={"uim.": config.uim_lr_scale})
-        return (uim, die, joint) if self._pretrains_die else (uim, joint)
+        rates = {"uim.": config.uim_lr_scale}
+        if not self._pretrains_die:
+            return (uim, Stage("joint", lr_scale=rates))
+        rates |= dict.fromkeys(("die.", "shift."), config.die_joint_lr_scale)
+        return (uim, die, Stage("joint", lr_scale=rates))
 
     def predict(self, batch: Batch, *, true_intent: bool = False) -> Output:
         """Return click logits and E_int; with ``true_intent``, what stage 2 fits: f(x, y_int)."""
@@ -139,11 +150,21 @@ class DAIAN(CTRModel):
         if not self.settings.uim:
             return None
         found, (trigger_row, rows) = self.items.distinct(batch.trigger_item, batch.jagged.items)
-        return self.uim(batch, found, trigger_row, rows).exp()
+        return self.uim(batch, found, trigger_row, rows, teach=True).exp()
 
     def score_candidates(self, request: Batch, candidates: Int[Tensor, " C"]) -> Output:
         """Return the logit of each candidate, the user side computed once."""
         return self._score(request, candidates, False)
+
+    def _estimator(self, catalogue: Catalogue, levels: int) -> IntentEstimator | CrossFitted:
+        """Return UIM: two estimators where a stage of its own teaches it, and they are wanted."""
+        config = self.settings
+
+        def one() -> IntentEstimator:
+            dim, hidden = config.embedding_dim, config.uim_hidden
+            return IntentEstimator(catalogue, dim, hidden, levels, config.dropout)
+
+        return CrossFitted(one) if config.three_stage and config.uim_cross_fit else one()
 
     @property
     def _pretrains_die(self) -> bool:
@@ -178,6 +199,8 @@ class DAIAN(CTRModel):
             return Output(self.die_head(join(*intents, target, trigger)).squeeze(-1), intent)
         interest = self.attention.jagged(target, table, histories.offsets, rows)
         parts = [self.user(batch), target, trigger, interest, intent]
+        if self.settings.trigger_products:
+            parts += [trigger - target, trigger * target]
         if self.settings.sein:
             level = self.pair_level(targets, asked.batch.trigger_item, starts)
             similarity = self.enhancer(target, trigger, level)

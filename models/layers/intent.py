@@ -1,6 +1,7 @@
 """DAIAN's intent modules: estimation (UIM, Eq. 2–5), implicit (Eq. 6–8) and explicit (Eq. 9–10)."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -69,6 +70,8 @@ class IntentEstimator(nn.Module):
         found: Int[Tensor, " N"],
         trigger: Int[Tensor, " B"],
         history: Int[Tensor, " E"],
+        *,
+        teach: bool = False,
     ) -> Float[Tensor, "B n"]:
         """Return log E_int of each impression's request.
 
@@ -77,11 +80,61 @@ class IntentEstimator(nn.Module):
             found: The distinct items of the batch: `ItemEmbedding.distinct`.
             trigger: Place of each trigger among them.
             history: Place of each behaviour.
+            teach: As in `CrossFitted`; here there is one estimator.
         """
         table = self.items(found)
         mean = mean_rows(table, history, batch.jagged.offsets)
         inputs = [self.user(batch), mean, take_rows(table, trigger)]
         return torch.log_softmax(self.mlp(torch.cat(inputs, dim=-1)), dim=-1)
+
+
+class CrossFitted(nn.Module):
+    """Two estimators, each taught by the other half of the requests.
+
+    The click model learns from the requests that taught the estimator. On those it knows the
+    intent, clicks included, far better than on any other, and the click model would learn to
+    trust it that far. Here a request in training is answered by the estimator it did not teach.
+    Elsewhere the answer is the mean of both.
+
+    Args:
+        make: Makes one estimator.
+    """
+
+    def __init__(self, make: Callable[[], IntentEstimator]) -> None:
+        super().__init__()
+        self.first = make()
+        self.second = make()
+
+    def forward(
+        self,
+        batch: Batch,
+        found: Int[Tensor, " N"],
+        trigger: Int[Tensor, " B"],
+        history: Int[Tensor, " E"],
+        *,
+        teach: bool = False,
+    ) -> Float[Tensor, "B n"]:
+        """Return log E_int of each impression's request.
+
+        Args:
+            batch: The impressions.
+            found: The distinct items of the batch.
+            trigger: Place of each trigger among them.
+            history: Place of each behaviour.
+            teach: In training, answer by the estimator that the request teaches.
+        """
+        asked = (batch, found, trigger, history)
+        first, second = self.first(*asked), self.second(*asked)
+        if not self.training:
+            return torch.logaddexp(first, second) - math.log(2)
+        taught = half(batch) if teach else ~half(batch)
+        return torch.where(taught[:, None], first, second)
+
+
+def half(batch: Batch) -> Bool[Tensor, " B"]:
+    """Return which of two halves each impression's request is in, by who asks, after what."""
+    length = batch.jagged.offsets.diff()
+    return (batch.user.long() + batch.trigger_item.long() + length.long()) % 2 == 0
 
 
 class ImplicitIntent(nn.Module):

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ from models.ctr.daian import DAIAN, DAIANConfig
 from models.data.batch import Batch
 from models.errors import ConfigError, TrainingError
 from models.intents.labels import _request_intent
+from models.layers.intent import IntentEstimator, half
 from models.layers.requests import Requests
 from models.metrics.ranking import auc, gauc, rela_impr
 from models.training.optimizers import freeze_outside, make_optimizer
@@ -60,6 +62,14 @@ def test_every_combination_of_modules_learns_through_all_its_stages(
     assert (model.predict(batch_of(dataset)).intent is not None) == uim
 
 
+def test_without_the_trigger_products_the_head_is_the_papers(dataset: Dataset) -> None:
+    with_them, without = (model_with(dataset, trigger_products=on) for on in (True, False))
+    width = with_them.items.width
+    first, plain = (next(model.head.parameters()).shape[1] for model in (with_them, without))
+    assert first == plain + 2 * width
+    assert without(batch_of(dataset)).isfinite().all()
+
+
 def test_the_predicted_intent_is_a_distribution_over_the_levels(dataset: Dataset) -> None:
     intent = model_with(dataset).predict(batch_of(dataset)).intent
     assert intent is not None
@@ -68,9 +78,57 @@ def test_the_predicted_intent_is_a_distribution_over_the_levels(dataset: Dataset
 
 
 def test_the_intent_alone_is_that_of_the_whole_prediction(dataset: Dataset) -> None:
-    model, batch = model_with(dataset), batch_of(dataset)
+    model, batch = model_with(dataset).eval(), batch_of(dataset)
     torch.testing.assert_close(model.intent(batch), model.predict(batch).intent)
     assert model_with(dataset, uim=False).intent(batch) is None
+
+
+def test_a_request_in_training_is_answered_by_the_estimator_it_does_not_teach(
+    dataset: Dataset,
+) -> None:
+    model, batch = model_with(dataset), batch_of(dataset)
+    first, second = model.uim.first, model.uim.second
+    mine = half(batch)
+    assert 0 < int(mine.sum()) < batch.size
+
+    def moved(read: Callable[[], torch.Tensor | None], estimator: torch.nn.Module) -> torch.Tensor:
+        """Return which impressions' intents one estimator decides."""
+        before, bias = read(), list(estimator.parameters())[-1]
+        with torch.no_grad():
+            bias[0] += 1.0
+            after = read()
+            bias[0] -= 1.0
+        assert before is not None
+        assert after is not None
+        return (before - after).abs().amax(-1) > 1e-6
+
+    taught, asked = lambda: model.intent(batch), lambda: model.predict(batch).intent
+    assert torch.equal(moved(taught, first), mine)
+    assert torch.equal(moved(taught, second), ~mine)
+    assert torch.equal(moved(asked, first), ~mine)
+    assert torch.equal(moved(asked, second), mine)
+
+
+def test_outside_training_both_estimators_answer_and_all_impressions_of_a_request_alike(
+    dataset: Dataset,
+) -> None:
+    model, batch = model_with(dataset), batch_of(dataset)
+    taught, asked = model.intent(batch), model.predict(batch).intent
+    assert taught is not None
+    assert asked is not None
+    told = model.eval().predict(batch).intent
+    torch.testing.assert_close(told, (taught + asked) / 2)
+    request = np.asarray(dataset.store.request)
+    first = half(dataset.store.gather(np.arange(len(request)))).numpy()
+    for one in np.unique(request):
+        assert len(np.unique(first[request == one])) == 1
+
+
+def test_one_estimator_is_enough_where_no_stage_teaches_it_or_none_other_is_wanted(
+    dataset: Dataset,
+) -> None:
+    for settings in ({"three_stage": False}, {"uim_cross_fit": False}):
+        assert isinstance(model_with(dataset, **settings).uim, IntentEstimator)
 
 
 def test_a_request_has_one_intent_whatever_it_shows_and_how(dataset: Dataset) -> None:
@@ -96,15 +154,18 @@ def test_uim_and_the_click_model_share_no_parameter(dataset: Dataset) -> None:
     assert touched == {f"uim.{name}" for name, _ in model.uim.named_parameters()}
 
 
-def test_only_the_last_stage_trains_everything_and_gives_uim_a_smaller_rate(
+def test_only_the_last_stage_trains_everything_and_what_was_trained_at_a_smaller_rate(
     dataset: Dataset,
 ) -> None:
-    uim, die, joint = model_with(dataset, uim_lr_scale=0.25).stages()
+    rates = {"uim_lr_scale": 0.25, "die_joint_lr_scale": 0.5}
+    uim, die, joint = model_with(dataset, **rates).stages()
     assert (uim.loss, uim.train, uim.monitor) == ("intent_kl", ("uim.",), "valid/intent_kl")
     assert (die.loss, die.true_intent) == ("click", True)
     assert not any(prefix.startswith("uim") for prefix in die.train)
     assert (joint.loss, joint.true_intent, joint.train) == ("click", False, ("",))
-    assert joint.lr_scale == {"uim.": 0.25}
+    assert joint.lr_scale == {"uim.": 0.25, "die.": 0.5, "shift.": 0.5}
+    *_, joint = model_with(dataset, die_epochs=0, **rates).stages()
+    assert joint.lr_scale == {"uim.": 0.25}  # nothing was trained that is to be kept
 
 
 def test_stage_two_reads_the_true_intent_in_place_of_the_estimate(dataset: Dataset) -> None:
@@ -283,14 +344,15 @@ def test_the_stop_of_equations_15_and_16_stands_in_the_whole_model(
     assert moved.abs().max() > 1e-4
 
 
-def test_stage_three_gives_uim_its_smaller_rate(dataset: Dataset) -> None:
-    model = model_with(dataset, uim_lr_scale=0.25)
+def test_stage_three_gives_uim_and_die_their_smaller_rates(dataset: Dataset) -> None:
+    model = model_with(dataset, uim_lr_scale=0.25, die_joint_lr_scale=0.5)
     joint = model.stages()[-1]
     freeze_outside(joint, model)
     optimizer = make_optimizer(joint, model, TrainingConfig(learning_rate=0.01))
     rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
     for name, parameter in model.named_parameters():
-        assert rates[id(parameter)] == pytest.approx(0.0025 if name.startswith("uim.") else 0.01)
+        wanted = {"uim": 0.0025, "die": 0.005, "shift": 0.005}.get(name.split(".")[0], 0.01)
+        assert rates[id(parameter)] == pytest.approx(wanted)
 
 
 def test_requests_without_a_click_teach_no_intent(dataset: Dataset) -> None:
