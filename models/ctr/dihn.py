@@ -13,7 +13,7 @@ from models.data.batch import Batch
 from models.data.catalogue import Catalogue
 from models.layers.attention import MultiHeadSelfAttention, Normalisation, TargetAttention
 from models.layers.embedding import ItemEmbedding, UserEmbedding
-from models.layers.intent import newest
+from models.layers.lookup import mean_rows, take_rows
 from models.layers.mlp import MLP, join
 from models.layers.trigger import TriggerCategory
 
@@ -71,27 +71,30 @@ class DIHN(TargetScorer):
 
     def score_targets(self, batch: Batch, targets: Int[Tensor, " T"]) -> Output:
         """Return click logits, and in training the weighted loss of the intent on the trigger."""
-        user, target, trigger = (
-            self.user(batch),
-            self.items(targets),
-            self.items(batch.trigger_item),
+        histories, user = batch.jagged, self.user(batch)
+        table, (target_row, trigger_row, rows) = self.items.rows(
+            targets, batch.trigger_item, histories.items
         )
-        history, mask = self.items.sequence(batch.history), batch.history_mask
-        wanted = self.trigger_attention(trigger, history, mask)
-        intent = self.intent_network(
-            join(user, trigger, wanted)
-        )  # B 1, the user intent network's logit
+        target, trigger = take_rows(table, target_row), take_rows(table, trigger_row)
+        wanted = self.trigger_attention.jagged(trigger, table, histories.offsets, rows)
+        intent = self.intent_network(join(user, trigger, wanted))  # B 1, the logit
         fused = fuse(torch.sigmoid(intent), trigger, target)
-        soft = self.soft_attention(fused, self.soft_relations(history, mask), mask)
-        kept, real = newest(history, self.category.padded(batch), self.settings.hard_length)
-        related = self.hard_relations(kept, real) * real[..., None]
-        hard = related.sum(1) / real.sum(-1, keepdim=True).clamp_min(1)
+        soft_keys = self.soft_relations.sequences(table, histories.offsets, rows)
+        soft = self.soft_attention.jagged(fused, soft_keys, histories.offsets, places(soft_keys))
+        alike, starts = self.category.jagged(batch, self.settings.hard_length)
+        hard_keys = self.hard_relations.sequences(table, starts, rows[alike])
+        hard = mean_rows(hard_keys, places(hard_keys), starts)
         auxiliary = self.weighted(
             self.settings.intent_weight,
             lambda: self.category.intent_loss(batch, intent.squeeze(-1), targets),
         )
         logit = self.head(join(user, target, trigger, soft, hard)).squeeze(-1)
         return Output(logit, auxiliary_loss=auxiliary)
+
+
+def places(rows: Float[Tensor, "E D"]) -> Int[Tensor, " E"]:
+    """Return the place of each row."""
+    return torch.arange(len(rows), device=rows.device)
 
 
 def fuse(

@@ -234,11 +234,7 @@ class MultiHeadSelfAttention(nn.Module):
         self, sequence: Float[Tensor, "B L D"], mask: Bool[Tensor, "B L"]
     ) -> Float[Tensor, "B L D"]:
         """Return the sequence with every position attending to all real ones."""
-        parts = self.project(sequence).unflatten(-1, (3, self.heads, self.head_dim))
-        query, key, value = parts.permute(2, 0, 3, 1, 4).unbind(0)  # B H L d each
-        scores = torch.matmul(query, key.transpose(-1, -2)) / math.sqrt(self.head_dim)
-        attended = torch.matmul(masked_softmax(scores, mask[:, None, None]), value)
-        return self.output(attended.transpose(1, 2).flatten(2))
+        return self.output(self._attended(sequence, mask))
 
     def jagged(
         self, table: Float[Tensor, "N D"], offsets: Int[Tensor, " H1"], index: Int[Tensor, " E"]
@@ -246,12 +242,30 @@ class MultiHeadSelfAttention(nn.Module):
         """Return what every position attends to, head beside head, before the output's map.
 
         Sequences come without padding, as rows of a table; queries, keys and values are projected
-        once a row of the table. On what has no native kernel, see `takes`, use `forward`.
+        once a row of the table. What has no native kernel, see `takes`, is padded for the time.
         """
+        if not self.takes(table):
+            sequence, mask = padded(table, offsets, index)
+            return self._attended(sequence, mask)[mask]
         query, key, value = self.project(table).chunk(3, dim=-1)
         heads = Heads(self.heads, shared=False, scale=self.head_dim**-0.5)
         spans = Spans(offsets, offsets, index, index)
         return native_heads.head_attention(query, key, value, spans, heads)
+
+    def sequences(
+        self, table: Float[Tensor, "N D"], offsets: Int[Tensor, " H1"], index: Int[Tensor, " E"]
+    ) -> Float[Tensor, "E D"]:
+        """Return what `forward` returns, of sequences without padding."""
+        return self.output(self.jagged(table, offsets, index))
+
+    def _attended(
+        self, sequence: Float[Tensor, "B L D"], mask: Bool[Tensor, "B L"]
+    ) -> Float[Tensor, "B L I"]:
+        parts = self.project(sequence).unflatten(-1, (3, self.heads, self.head_dim))
+        query, key, value = parts.permute(2, 0, 3, 1, 4).unbind(0)  # B H L d each
+        scores = torch.matmul(query, key.transpose(-1, -2)) / math.sqrt(self.head_dim)
+        attended = torch.matmul(masked_softmax(scores, mask[:, None, None]), value)
+        return attended.transpose(1, 2).flatten(2)
 
     def takes(self, table: Float[Tensor, "N D"]) -> bool:
         """Return whether `jagged` has a kernel for this table."""

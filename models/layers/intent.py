@@ -30,17 +30,6 @@ class Sequences(NamedTuple):
     rows: Int[Tensor, " E"]
 
 
-def newest(
-    sequence: Float[Tensor, "B L D"], mask: Bool[Tensor, "B L"], limit: int
-) -> tuple[Float[Tensor, "B S D"], Bool[Tensor, "B S"]]:
-    """Return the newest real positions of each row, newest first, at most ``limit`` of them."""
-    position = torch.where(mask, torch.arange(mask.shape[1], device=mask.device), -1)
-    longest = min(limit, int(mask.sum(-1).max())) if mask.numel() else 0
-    kept = torch.topk(position, longest, dim=-1).values  # B S
-    index = kept.clamp_min(0)[..., None].expand(-1, -1, sequence.shape[-1])
-    return torch.gather(sequence, 1, index), kept >= 0
-
-
 class IntentEstimator(nn.Module):
     """UIM: softmax of an MLP on user, pooled history and trigger (Eq. 4–5), with its own tables.
 

@@ -43,13 +43,28 @@ class TriggerCategory(nn.Module):
         trigger = batch.trigger_item[:, None].expand_as(batch.history)
         return self.same(trigger, batch.history) & batch.history_mask
 
-    def jagged(self, batch: Batch) -> tuple[Int[Tensor, " S"], Int[Tensor, " B1"]]:
-        """Return the places of those behaviours in the jagged histories, and their offsets."""
+    def jagged(
+        self, batch: Batch, newest: int | None = None
+    ) -> tuple[Int[Tensor, " S"], Int[Tensor, " B1"]]:
+        """Return the places of those behaviours in the jagged histories, and their offsets.
+
+        Args:
+            batch: The impressions.
+            newest: Behaviours a row keeps at most, its newest ones; ``None`` for all.
+        """
         histories = batch.jagged
         trigger = batch.trigger_item.repeat_interleave(histories.offsets.diff())
         same = self.same(trigger, histories.items)
-        before = F.pad(same.cumsum(0), (1, 0))
-        return same.nonzero().squeeze(-1), before[histories.offsets]
+        places, starts = (
+            same.nonzero().squeeze(-1),
+            F.pad(same.cumsum(0), (1, 0))[histories.offsets],
+        )
+        if newest is None:
+            return places, starts
+        place = torch.arange(len(places), device=places.device)
+        left = starts[1:].repeat_interleave(starts.diff()) - place
+        kept = left <= newest
+        return places[kept], F.pad(kept.cumsum(0), (1, 0))[starts]
 
     def intent_loss(
         self, batch: Batch, logit: Float[Tensor, " B"], targets: Int[Tensor, " B"]

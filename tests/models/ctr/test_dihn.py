@@ -36,7 +36,8 @@ def test_a_certain_intent_asks_the_history_for_trigger_or_target_alone(dataset: 
     model = model_with(dataset).eval()
     request = dataset.store.gather(dataset.store.rows("test")[-1:])
     asked: list[torch.Tensor] = []
-    model.soft_attention.register_forward_pre_hook(lambda _, args: asked.append(args[0]))
+    jagged = model.soft_attention.jagged
+    model.soft_attention.jagged = lambda query, *keys: asked.append(query) or jagged(query, *keys)
     for certain in (200.0, -200.0):
         model.intent_network.forward = lambda _, certain=certain: torch.full((1, 1), certain)
         model.score_candidates(request, torch.tensor([4, 9], dtype=torch.int32))

@@ -90,6 +90,22 @@ def test_self_attention_equals_torchs(mask: torch.Tensor) -> None:
     torch.testing.assert_close(attention(keys, mask[:2]), expected)
 
 
+@pytest.mark.parametrize("inner", [4, 32])  # the heads of the second are wide enough for a kernel
+def test_self_attention_without_padding_is_the_same(inner: int) -> None:
+    attention = MultiHeadSelfAttention(dim=16, inner=inner, heads=2)
+    table, lengths = torch.randn(5, 16, requires_grad=True), torch.tensor([2, 0, 3])
+    rows = torch.tensor([4, 1, 0, 0, 3])
+    offsets = torch.nn.functional.pad(lengths.cumsum(0), (1, 0))
+    mask = torch.arange(3) < lengths[:, None]
+    keys = torch.zeros(3, 3, 16).masked_scatter(mask[..., None], table[rows])
+    expected = attention(keys, mask)[mask]
+    found = attention.sequences(table, offsets, rows)
+    torch.testing.assert_close(found, expected)
+    (wanted,) = torch.autograd.grad(expected.square().sum(), table)
+    (gradient,) = torch.autograd.grad(found.square().sum(), table)
+    torch.testing.assert_close(gradient, wanted, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("length", [0, 3])
 def test_one_history_meets_many_candidates_without_being_copied(length: int) -> None:
     targets, history = torch.randn(7, 4), torch.randn(1, length, 4)

@@ -3,21 +3,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from models.layers.intent import ExplicitIntent, Sequences, newest
-
-SEQUENCE = torch.arange(1.0, 9.0).view(2, 4, 1)
-MASK = torch.tensor([[True, False, True, True], [False, True, False, False]])
-
-
-def test_the_newest_real_positions_are_kept_newest_first() -> None:
-    kept, mask = newest(SEQUENCE, MASK, limit=2)
-    assert kept[0].flatten().tolist() == [4.0, 3.0]
-    assert kept[1, 0].item() == 6.0
-    assert mask.tolist() == [[True, True], [True, False]]
-
-
-def test_no_more_positions_are_kept_than_the_longest_row_has() -> None:
-    assert newest(SEQUENCE, MASK, limit=50)[0].shape == (2, 3, 1)
+from models.layers.intent import ExplicitIntent, Sequences
 
 
 @pytest.mark.parametrize("width", [3, 16])

@@ -42,6 +42,14 @@ def test_behaviours_of_the_triggers_category_are_found_in_both_forms() -> None:
     assert offsets.tolist() == [0, 2, 2, 2, 3]
 
 
+def test_no_more_than_the_newest_behaviours_are_kept() -> None:
+    category = TriggerCategory(CATALOGUE, "kind")
+    places, offsets = category.jagged(BATCH, newest=1)
+    assert places.tolist() == [2, 5]
+    assert offsets.tolist() == [0, 1, 1, 1, 2]
+    assert category.jagged(BATCH, newest=2)[0].tolist() == category.jagged(BATCH)[0].tolist()
+
+
 @pytest.mark.parametrize(("field", "alike"), [("kind", True), ("brand", False), (None, False)])
 def test_the_category_is_the_field_that_is_named_or_the_first(
     field: str | None, alike: bool
