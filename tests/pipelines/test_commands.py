@@ -109,7 +109,7 @@ def test_every_verb_stands_in_the_reference() -> None:
         ("encoders", ENCODERS),
         ("tokenizers", TOKENIZERS),
         ("datasets", DATASETS),
-        ("pipelines", ["retraining", "workflow"]),
+        ("pipelines", ["benchmark", "retraining", "workflow"]),
     ],
 )
 def test_list_prints_one_registered_name_a_line(

@@ -24,14 +24,17 @@ def rates(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, tuple
     }
 
 
-def test_the_joint_stage_gives_uim_its_smaller_rate(dataset: Dataset) -> None:
+def test_the_joint_stage_gives_what_was_pre_trained_its_smaller_rates(dataset: Dataset) -> None:
     model = build_model(small_config("daian"), dataset.catalogue, 0)
+    scales = {"uim": model.settings.uim_lr_scale, "die": model.settings.die_joint_lr_scale}
+    assert 0 < scales["uim"] < scales["die"] < 1
+    scales["shift"] = scales["die"]
     stage = model.stages()[-1]
     freeze_outside(stage, model)
     found = rates(model, make_optimizer(stage, model, TrainingConfig(learning_rate=0.01)))
     assert set(found) == {name for name, _ in model.named_parameters()}
     for name, (rate, _) in found.items():
-        assert rate == pytest.approx(0.001 if name.startswith("uim.") else 0.01)
+        assert rate == pytest.approx(0.01 * scales.get(name.split(".")[0], 1.0))
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adagrad"])
