@@ -28,7 +28,7 @@ from models.data.windows import Windows, find_windows
 
 __all__ = ["ExampleStore", "ExamplesConfig", "build_example_store"]
 
-PARTITION_ROWS = 4_000_000
+PARTITION_ROWS = 2_000_000
 
 
 def build_example_store(
