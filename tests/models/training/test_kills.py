@@ -28,7 +28,7 @@ def test_a_process_killed_ten_times_ends_with_the_bytes_of_an_undisturbed_one(
         timeout=200,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    assert int(done.stdout) == 3  # kills that left a half-written checkpoint behind
+    assert int(done.stdout) >= 3  # kills that left a half-written checkpoint: three are aimed so
     assert not (tmp_path / "killed" / "resume").exists()
     expected = contents(tmp_path / "undisturbed" / "model")
     assert {"weights.safetensors", "model.json", "history.jsonl"} <= set(expected)
