@@ -138,7 +138,8 @@ def test_killed_between_two_instants_the_daemon_leaves_exactly_the_runs_that_sho
         f"began {due[0]}", f"ended {due[0]}",
         f"began {due[1]}", f"began {due[1]}", f"ended {due[1]}",
     ]  # fmt: skip
-    made = [Client().get_pipeline_run(run_id) for run_id in _in_zenml("twice-")]
+    names = [f"twice-{moment:%Y%m%dT%H%M%SZ}" for moment in instants]  # none of another test's
+    made = [Client().get_pipeline_run(run_id) for name in names for run_id in _in_zenml(name)]
     assert len(made) == 3
     assert {str(run.schedule.id) for run in made if run.schedule} == {_zenml_id("twice")}
     assert sorted(run.status.value for run in made) == ["completed", "completed", "failed"]
