@@ -12,9 +12,8 @@ from torch import Tensor, nn
 from models.ctr.base import ModelConfig, Output, TargetScorer
 from models.data.batch import Batch
 from models.data.catalogue import Catalogue
-from models.layers.embedding import ItemEmbedding, UserEmbedding
+from models.layers.embedding import ItemEmbedding, UserEmbedding, fields_side_by_side
 from models.layers.interaction import CrossNetwork, LowRankCrossNetwork
-from models.layers.lookup import mean_rows, take_rows
 from models.layers.mlp import MLP, join
 
 
@@ -67,16 +66,14 @@ class DCNv2(TargetScorer):
 
     def score_targets(self, batch: Batch, targets: Int[Tensor, " T"]) -> Output:
         """Return the click logit of each target, the user side embedded once."""
-        codes = [targets]
-        if self.settings.use_trigger:
-            codes.append(batch.trigger_item)
-        if self.settings.history == "mean":
-            codes.append(batch.jagged.items)
-        table, (target, *others) = self.items.rows(*codes)
-        parts = [self.user(batch), take_rows(table, target)]
-        if self.settings.history == "mean":
-            parts.append(mean_rows(table, others.pop(), batch.jagged.offsets))
-        inputs = join(*parts, *(take_rows(table, trigger) for trigger in others))  # T D
+        inputs = fields_side_by_side(
+            self.items,
+            self.user,
+            batch,
+            targets,
+            mean=self.settings.history == "mean",
+            trigger=self.settings.use_trigger,
+        )  # T D
         crossed = self.cross(inputs)
         if self.settings.structure == "stacked":
             return Output(self.output(self.deep(crossed)).squeeze(-1))

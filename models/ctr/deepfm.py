@@ -12,10 +12,9 @@ from torch import Tensor, nn
 from models.ctr.base import ModelConfig, Output, TargetScorer
 from models.data.batch import Batch
 from models.data.catalogue import Catalogue
-from models.layers.embedding import ItemEmbedding, UserEmbedding
+from models.layers.embedding import ItemEmbedding, UserEmbedding, fields_side_by_side
 from models.layers.interaction import pairwise_products
-from models.layers.lookup import mean_rows, take_rows
-from models.layers.mlp import MLP, join
+from models.layers.mlp import MLP
 
 
 class DeepFMConfig(ModelConfig):
@@ -47,16 +46,14 @@ class _Fields(nn.Module):
 
     def forward(self, batch: Batch, targets: Int[Tensor, " T"]) -> Float[Tensor, "T D"]:
         """Return the fields' embeddings side by side."""
-        codes = [targets]
-        if self.settings.use_trigger:
-            codes.append(batch.trigger_item)
-        if self.settings.history == "mean":
-            codes.append(batch.jagged.items)
-        table, (target, *others) = self.items.rows(*codes)
-        parts = [self.user(batch), take_rows(table, target)]
-        if self.settings.history == "mean":
-            parts.append(mean_rows(table, others.pop(), batch.jagged.offsets))
-        return join(*parts, *(take_rows(table, trigger) for trigger in others))
+        return fields_side_by_side(
+            self.items,
+            self.user,
+            batch,
+            targets,
+            mean=self.settings.history == "mean",
+            trigger=self.settings.use_trigger,
+        )
 
 
 class DeepFM(TargetScorer):

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from models.data.batch import Batch
 from models.data.catalogue import Catalogue
 from models.data.feature_spec import Field
-from models.layers.lookup import distinct, take_rows
+from models.layers.lookup import distinct, mean_rows, take_rows
+from models.layers.mlp import join
 
 INITIAL_SCALE = 0.01
 
@@ -146,3 +147,36 @@ class UserEmbedding(nn.Module):
         if self.context.table is not None:
             parts.append(self.context(batch.context_fields))
         return torch.cat(parts, dim=-1)
+
+
+def fields_side_by_side(
+    items: ItemEmbedding,
+    user: UserEmbedding,
+    batch: Batch,
+    targets: Int[Tensor, " T"],
+    *,
+    mean: bool,
+    trigger: bool,
+) -> Float[Tensor, "T D"]:
+    """Return user, target and, where wanted, the history's mean and the trigger, side by side.
+
+    What is not wanted is not looked up, and a history not even gathered.
+
+    Args:
+        items: Embeds targets, triggers and histories.
+        user: Embeds users, profiles and context.
+        batch: The impressions.
+        targets: Item codes, as in `TargetScorer.score_targets`.
+        mean: Whether the mean of the history takes part.
+        trigger: Whether the trigger does.
+    """
+    codes = [targets]
+    if trigger:
+        codes.append(batch.trigger_item)
+    if mean:
+        codes.append(batch.jagged.items)
+    table, (target, *others) = items.rows(*codes)
+    parts = [user(batch), take_rows(table, target)]
+    if mean:
+        parts.append(mean_rows(table, others.pop(), batch.jagged.offsets))
+    return join(*parts, *(take_rows(table, place) for place in others))
