@@ -14,6 +14,7 @@ from models.data.example_settings import ExamplesConfig
 from models.data.fitting import Fitted, Seen, fit
 from models.data.impressions import NO_REQUEST
 from models.data.request_index import first_rows, renumber
+from models.data.row_blocks import count, look_up
 from models.data.splits import assign_splits, check_splits
 from models.data.store import SPLITS, array_file, write_store
 from models.data.triggers import require_triggers
@@ -57,8 +58,8 @@ def assemble(
     check_splits(config.split, arrays["user"], label, arrays["split"])
     arrays |= {"target_item": target, "label": label}
     arrays |= _other_arrays(used, seen, fitted)
-    train = target[arrays["split"] == 0]
-    arrays["item_train_count"] = np.bincount(train, minlength=len(seen.items) + FIRST)
+    of_train = arrays["split"] == 0
+    arrays["item_train_count"] = count(target, of_train, len(seen.items) + FIRST)
     summary = counts | dropped | _summary(used, seen, label, arrays["split"])
     facts = {
         "spec": fitted.vocabularies.spec.model_dump(),
@@ -78,7 +79,7 @@ def _used(draft: Draft, config: ExamplesConfig) -> tuple[Draft, dict[str, Scalar
     """Return the examples of the three splits, and how many impressions are in none."""
     kept = _some(draft, _kept(config, draft.rows.trigger_item > 0))
     rows = kept.rows
-    request = renumber(rows.request)
+    request = rows.request if kept is draft else renumber(rows.request)
     split = assign_splits(config.split, rows.user, rows.time, request, rows.label)
     kept = replace(kept, rows=replace(rows, request=request, split=split.astype(np.int8)))
     used = _some(kept, split >= 0)
@@ -104,14 +105,14 @@ def _example_columns(draft: Draft, seen: Seen, fitted: Fitted) -> dict[str, np.n
     columns = dict(vars(draft.rows)) | {"context_fields": fitted.context}
     key = columns["request_key"][first_rows(draft.rows.request)]
     columns["request_key"] = key if (key != NO_REQUEST).any() else key[:0]
-    return columns | {"user": user_code[draft.rows.user]}
+    return columns | {"user": look_up(user_code, draft.rows.user)}
 
 
 def _grown_columns(
-    columns: dict[str, np.ndarray], row: Int64[np.ndarray, " M"]
+    columns: dict[str, np.ndarray], row: Int64[np.ndarray, " M"] | None
 ) -> dict[str, np.ndarray]:
     """Return the columns with each positive's row for its negatives, too."""
-    if len(row) == len(columns["user"]):
+    if row is None:
         return columns
     return {
         name: column if name == "request_key" else column[row] for name, column in columns.items()

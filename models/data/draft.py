@@ -12,7 +12,10 @@ from models.data.codes import FIRST
 from models.data.fitting import Seen, Sides
 from models.data.impressions import Impressions
 from models.data.request_index import numbered
+from models.data.row_blocks import RowGroups, row_blocks
 from models.data.windows import Windows
+
+EVENTS_OF_A_BLOCK = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,8 @@ class Rows:
             label=shown.label,
             request=numbered(windows.first),
             request_key=shown.request,
-            history_start=windows.history_start.astype(np.int32),
-            history_end=windows.history_end.astype(np.int32),
+            history_start=windows.history_start.astype(np.int32, copy=False),
+            history_end=windows.history_end.astype(np.int32, copy=False),
             split=np.zeros(shown.size, dtype=np.int8),
         )
 
@@ -113,41 +116,51 @@ class Draft:
 def find_seen(draft: Draft, events: Path) -> Seen:
     """Return what train shows, with what it ever has shown."""
     rows, carried = draft.rows, draft.carried
-    train = np.flatnonzero(rows.split == 0)
-    fresh = train[~carried.rows[train]]
+    of_train = rows.split == 0
     in_train = np.zeros(len(draft.user_ids), dtype=bool)
     in_train[: carried.users] = True
-    in_train[rows.user[train]] = True
     items = np.r_[np.zeros(FIRST, dtype=bool), carried.items]
-    for codes in (rows.target_item[fresh], rows.trigger_item[fresh], draft.drawn[fresh].ravel()):
-        items[codes] = True
-    _mark_covered(events, rows.history_start[fresh], rows.history_end[fresh], items)
+    last = int(rows.history_end.max(initial=0))
+    windows = RowGroups(last // EVENTS_OF_A_BLOCK + 1)
+    for block in row_blocks(rows.size):
+        train = np.flatnonzero(of_train[block]) + block.start
+        in_train[rows.user[train]] = True
+        fresh = train[~carried.rows[train]]
+        for codes in (rows.target_item, rows.trigger_item, draft.drawn):
+            items[codes[fresh].ravel()] = True
+        windows.add(rows.history_start[fresh] // np.int32(EVENTS_OF_A_BLOCK), fresh)
+    _mark_covered(events, (rows.history_start, rows.history_end), windows, last, items)
     order = np.argsort(~in_train, kind="stable")
-    return Seen(order, int(in_train.sum()), items[FIRST:], train)
+    return Seen(order, int(in_train.sum()), items[FIRST:], of_train)
 
 
 def _mark_covered(
     events: Path,
-    starts: Int32[np.ndarray, " W"],
-    ends: Int32[np.ndarray, " W"],
+    histories: tuple[Int32[np.ndarray, " N"], Int32[np.ndarray, " N"]],
+    windows: RowGroups,
+    last: int,
     into: Bool[np.ndarray, " I"],
 ) -> None:
-    """Mark the items of all events within the windows; reads each event once at most."""
-    order = np.argsort(starts, kind="stable")
-    starts, ends = starts[order], np.maximum.accumulate(ends[order])
-    begins = np.r_[True, starts[1:] > ends[:-1]] if len(starts) else np.zeros(0, dtype=bool)
-    closes = np.r_[begins[1:], True] if len(starts) else begins
-    starts, ends = starts[begins], ends[closes]
-    if not len(starts):
-        return
-    for first, items in blocks(events, int(ends[-1]), start=int(starts[0])):
-        low, high = (
-            np.searchsorted(ends, first, "right"),
-            np.searchsorted(starts, first + len(items)),
-        )
-        if low == high:
+    """Mark the items of all events within the windows; reads each event once at most.
+
+    Args:
+        events: The file of the events' items.
+        histories: First event, and one past the last, of each row.
+        windows: Those whose histories count, by the block of events these start in.
+        last: One past the last event of all histories.
+        into: Of every item code.
+    """
+    opening, closing = histories
+    reaching = np.empty(0, dtype=np.int32)  # ends of windows that go on after the blocks so far
+    for number, first in enumerate(range(0, last, EVENTS_OF_A_BLOCK)):
+        own = windows.take(number)
+        if not len(own) + len(reaching):
             continue
-        steps = np.zeros(len(items) + 1, dtype=np.int8)
-        np.add.at(steps, np.maximum(starts[low:high] - first, 0), 1)
-        np.add.at(steps, np.minimum(ends[low:high] - first, len(items)), -1)
-        into[items[np.cumsum(steps[:-1], dtype=np.int8) > 0]] = True
+        end = min(first + EVENTS_OF_A_BLOCK, last)
+        ((_, items),) = blocks(events, end, start=first, size=EVENTS_OF_A_BLOCK)
+        ends = np.concatenate([reaching, closing[own]])
+        steps = np.bincount(opening[own] - first, minlength=len(items) + 1)
+        steps[0] += len(reaching)
+        steps -= np.bincount(ends[ends <= end] - first, minlength=len(items) + 1)
+        into[items[np.cumsum(steps[:-1]) > 0]] = True
+        reaching = ends[ends > end]

@@ -52,9 +52,14 @@ def with_negatives(draft: Draft, settings: NegativesConfig, events: Path, seed: 
 
 def grown(
     draft: Draft,
-) -> tuple[Int64[np.ndarray, " M"], Int32[np.ndarray, " M"], Int8[np.ndarray, " M"]]:
-    """Return row, target item and label of every example: each positive before its negatives."""
+) -> tuple[Int64[np.ndarray, " M"] | None, Int32[np.ndarray, " M"], Int8[np.ndarray, " M"]]:
+    """Return row, target item and label of every example: each positive before its negatives.
+
+    The rows are None where no negatives are drawn, and every row is one example.
+    """
     group = draft.drawn.shape[1] + 1
+    if group == 1:
+        return None, draft.rows.target_item, draft.rows.label
     row = np.repeat(np.arange(draft.rows.size), group)
     targets = np.concatenate([draft.rows.target_item[:, None], draft.drawn], axis=1)
     labels = np.zeros(targets.shape, dtype=np.int8)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,8 +18,9 @@ from models.data.example_settings import ExamplesConfig
 from models.data.fields import Fields, GrowingValues, read_fields
 from models.data.fitting import Sides
 from models.data.impressions import Impressions, read_impressions
-from models.data.log import Spill, Users, check_ids, find_users, partition
+from models.data.log import Spill, Users, check_ids, find_users, partition, parts_of
 from models.data.negatives import recorded_sampling
+from models.data.row_blocks import RowGroups, row_blocks, stable_order
 from models.data.store import ExampleStore, array_file
 from models.data.tables import Tables, TableScan, check_schema
 from models.data.timelines import build_timelines
@@ -63,7 +63,8 @@ def build_example_store(
     check_size(int(users.events.sum()), config.history_length)
     user_table, item_table = CodeTable(users.ids), CodeTable(scan.items["item_id"])
     growing = [GrowingValues() for _ in scan.spec.context_fields]
-    shown, context = read_impressions(scan, user_table, item_table, growing)
+    size = int(users.shown.sum())
+    shown, context = read_impressions(scan, user_table, item_table, growing, size=size)
     folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix="spill-", dir=folder) as temporary:
         bounds = partition(users, partition_rows)
@@ -89,7 +90,7 @@ def _write_timelines(
     span_s = users.latest_s - users.origin_s
     offsets, size = users.offsets(), shown.size
     length = int(offsets[-1]) + config.history_length
-    found = Windows(np.zeros(size, "i4"), *(np.zeros(size, "i8") for _ in range(3)))
+    found = Windows(*(np.zeros(size, dtype=np.int32) for _ in range(4)))
     with (
         ArrayWriter(array_file(folder, "event_item"), "<i4", length) as items,
         ArrayWriter(array_file(folder, "event_time"), "<i4", length) as times,
@@ -118,15 +119,17 @@ def _write_timelines(
 
 def _rows_of(
     user: Int32[np.ndarray, " N"], bounds: Int64[np.ndarray, " P1"]
-) -> Iterator[Int64[np.ndarray, " R"]]:
+) -> Iterator[Int32[np.ndarray, " R"]]:
     """Yield the impressions of each partition's users: by user, each user's in order of time."""
-    order = np.argsort(user, kind="stable")
-    ends = np.searchsorted(user, bounds, sorter=order)
-    for start, end in pairwise(ends):
-        yield order[start:end]
+    part_of, groups = parts_of(bounds), RowGroups(len(bounds) - 1)
+    for block in row_blocks(len(user)):
+        groups.add(part_of[user[block]], np.arange(block.start, block.stop))
+    for part, first in enumerate(bounds[:-1]):
+        rows = groups.take(part)
+        yield rows[stable_order(user[rows] - np.int32(first))]
 
 
-def _put(part: Windows, into: Windows, rows: Int64[np.ndarray, " R"], first_event: int) -> None:
+def _put(part: Windows, into: Windows, rows: Int32[np.ndarray, " R"], first_event: int) -> None:
     into.trigger_item[rows] = part.trigger_item
     into.history_start[rows] = part.history_start + first_event
     into.history_end[rows] = part.history_end + first_event

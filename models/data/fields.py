@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from jaxtyping import Int, Int32, Int64
+from jaxtyping import Bool, Int, Int32, Int64
 
 from models.data.codes import FIRST, UNKNOWN, codes_of
+from models.data.row_blocks import count, look_up
 from models.data.vocabulary import FieldVocabulary
 
 
@@ -31,12 +32,12 @@ class Fields:
         return Fields(self.names, self.values, self.codes[rows], self.fitted)
 
     def fit(
-        self, rows: Int[np.ndarray, " T"], min_count: int
+        self, counted: Bool[np.ndarray, " R"], min_count: int
     ) -> tuple[tuple[FieldVocabulary, ...], Int32[np.ndarray, "R F"]]:
-        """Return the vocabularies of the values in ``rows``, and all rows coded by them.
+        """Return the vocabularies of the values in ``counted`` rows, and all rows coded by them.
 
         Values that have a code keep it. Others get one, in their own order, where at least
-        ``min_count`` of the rows have them.
+        ``min_count`` of the counted rows have them.
         """
         vocabularies, coded = [], np.empty_like(self.codes)
         fitted = self.fitted or (0,) * len(self.names)
@@ -44,11 +45,11 @@ class Fields:
             zip(self.names, self.values, fitted, strict=True)
         ):
             column = self.codes[:, place]
-            counts = np.bincount(column[rows], minlength=FIRST + len(values))
+            counts = count(column, counted, FIRST + len(values))
             known = _known(values, counts[FIRST:], before, min_count)
             vocabularies.append(FieldVocabulary(name=name, values=tuple(known.to_list())))
             table = np.r_[np.array([0, 1], np.int32), codes_of(values, known)]
-            coded[:, place] = table[column]
+            look_up(table, column, into=coded[:, place])
         return tuple(vocabularies), coded
 
     def unfitted(self, coded: Int32[np.ndarray, "R F"]) -> pl.DataFrame:

@@ -39,13 +39,13 @@ class Seen:
         users: Positions of the users in order of code, train users first.
         num_train_users: How many of them are of train.
         items: Whether each item of the catalogue is a target, a trigger or in a history of train.
-        rows: The train impressions.
+        rows: Whether each impression is of train.
     """
 
     users: Int[np.ndarray, " U"]
     num_train_users: int
     items: Bool[np.ndarray, " I"]
-    rows: Int[np.ndarray, " T"]
+    rows: Bool[np.ndarray, " N"]
 
 
 @dataclass(frozen=True)
@@ -82,9 +82,10 @@ def fit(
         ids: The ids of all users by position, and of all items in order of code.
         config: How to fit.
     """
-    train_users = seen.users[: seen.num_train_users]
+    train_users = np.zeros(len(seen.users), dtype=bool)
+    train_users[seen.users[: seen.num_train_users]] = True
     user_values, user_codes = sides.users.fit(train_users, config.min_count)
-    item_values, item_codes = sides.items.fit(np.flatnonzero(seen.items), config.min_count)
+    item_values, item_codes = sides.items.fit(seen.items, config.min_count)
     context_values, context_codes = sides.context.fit(seen.rows, config.min_count)
     bins, bin_codes = sides.binned or fit_bins(sides.numbers, seen.items, config)
     fields: dict[Side, tuple[FieldVocabulary, ...]] = {

@@ -10,11 +10,21 @@ from jaxtyping import Int, Int8, Int32, Int64
 
 from models.data.codes import FIRST, CodeTable
 from models.data.fields import Fields, GrowingValues
+from models.data.row_blocks import MAX_ROWS
 from models.data.tables import TableScan
 from models.errors import SchemaError
 
 BATCH_ROWS = 1 << 20
 NO_REQUEST = int(np.iinfo(np.int64).min)
+_TYPES = {
+    "impression": "i8",
+    "user": "i4",
+    "item": "i4",
+    "logged": "i4",
+    "request": "i8",
+    "time": "i8",
+    "label": "i1",
+}
 
 
 @dataclass(frozen=True)
@@ -57,37 +67,50 @@ def batches(table: pl.LazyFrame, columns: list[str]) -> Iterator[pl.DataFrame]:
 
 
 def read_impressions(
-    scan: TableScan, users: CodeTable, items: CodeTable, context: list[GrowingValues]
+    scan: TableScan,
+    users: CodeTable,
+    items: CodeTable,
+    context: list[GrowingValues],
+    *,
+    size: int,
 ) -> tuple[Impressions, Fields]:
     """Return the impressions in order of time, ties in order of id, and their context columns.
 
+    Args:
+        scan: The tables.
+        users: Codes of all users.
+        items: Codes of all items.
+        context: The values of each context column so far; new ones are added.
+        size: How many impressions there are; they are read to where they stay.
+
     Raises:
-        SchemaError: an ``impression_id`` is repeated.
+        SchemaError: an ``impression_id`` is repeated, or there are more or fewer than ``size``.
     """
-    names = list(scan.spec.context_fields)
-    read: list[dict[str, np.ndarray]] = []
+    names = scan.spec.context_fields
+    whole = {name: np.empty(_fitting(size), dtype) for name, dtype in _TYPES.items()}
+    coded = np.empty((size, len(names)), dtype=np.int32)
     columns = ["impression_id", "user_id", "item_id", "trigger_item_id", "request_id"]
+    filled = 0
     for batch in batches(scan.impressions, [*columns, "timestamp", "label", *names]):
-        numbers = {
-            "impression": batch["impression_id"].to_numpy(),
-            "user": users.codes(batch["user_id"]) - np.int32(FIRST),
-            "item": items.codes(batch["item_id"]),
-            "logged": items.codes(batch["trigger_item_id"]),
-            "request": request_keys(batch["request_id"]),
-            "time": batch["timestamp"].to_numpy(),
-            "label": batch["label"].to_numpy(),
-        }
+        rows = slice(filled, filled + batch.height)
+        filled = rows.stop
+        if filled > size:
+            break
+        whole["impression"][rows] = batch["impression_id"].to_numpy()
+        whole["user"][rows] = users.codes(batch["user_id"]) - np.int32(FIRST)
+        whole["item"][rows] = items.codes(batch["item_id"])
+        whole["logged"][rows] = items.codes(batch["trigger_item_id"])
+        whole["request"][rows] = request_keys(batch["request_id"])
+        whole["time"][rows] = batch["timestamp"].to_numpy()
+        whole["label"][rows] = batch["label"].to_numpy()
         for place, (name, values) in enumerate(zip(names, context, strict=True)):
-            numbers[f"context {place}"] = values.codes(batch[name])
-        read.append(numbers)
-    whole = _concatenated(read, len(names))
+            coded[rows, place] = values.codes(batch[name])
+    _check_size(filled, size)
     order = time_order(whole["time"], whole["impression"])
     if order is not None:
-        for name in list(whole):
+        for name in _TYPES:
             whole[name] = whole[name][order]
-    coded = np.empty((len(whole["time"]), len(names)), dtype=np.int32)
-    for place in range(len(names)):
-        coded[:, place] = whole.pop(f"context {place}")
+        coded = coded[order]
     _check_unique(whole["impression"])
     values = tuple(values.values for values in context)
     return Impressions(**whole), Fields(tuple(names), values, coded)
@@ -113,15 +136,26 @@ def request_keys(column: pl.Series) -> Int64[np.ndarray, " N"]:
     return keys["key"].fill_null(NO_REQUEST).to_numpy()
 
 
-def _concatenated(read: list[dict[str, np.ndarray]], num_context: int) -> dict[str, np.ndarray]:
-    """Return whole columns; the pieces of each are released as it is put together."""
-    types = {"impression": "i8", "user": "i4", "item": "i4", "logged": "i4", "request": "i8"}
-    types |= {"time": "i8", "label": "i1"}
-    types |= {f"context {place}": "i4" for place in range(num_context)}
-    return {
-        name: np.concatenate([np.empty(0, dtype), *(piece.pop(name) for piece in read)])
-        for name, dtype in types.items()
-    }
+def _fitting(size: int) -> int:
+    """Return the number of impressions; raise `SchemaError` where 31 bits do not count them."""
+    if size > MAX_ROWS:
+        raise SchemaError(
+            f"The log has {size} impressions.",
+            where="table impressions",
+            allowed=f"at most {MAX_ROWS} in one store",
+            do="Leave out the oldest impressions.",
+        )
+    return size
+
+
+def _check_size(found: int, size: int) -> None:
+    if found != size:
+        raise SchemaError(
+            f"The impressions were {size} when they were counted, and are not when they are read.",
+            where="table impressions",
+            allowed="a table that nobody writes to meanwhile",
+            do="Build the store again when the table is complete.",
+        )
 
 
 def time_order(
@@ -134,6 +168,8 @@ def time_order(
 
 
 def _check_unique(ids: Int64[np.ndarray, " N"]) -> None:
+    if (ids[1:] > ids[:-1]).all():
+        return
     ordered = np.sort(ids)
     again = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
     if len(again):

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from jaxtyping import Int32, Int64, Shaped
+from jaxtyping import Int32, Int64
 
 from models.data.codes import FIRST, CodeTable
 from models.data.impressions import batches
+from models.data.row_blocks import pieces
 from models.data.tables import TableScan
 from models.errors import SchemaError
 
@@ -104,17 +105,22 @@ def partition(users: Users, rows: int) -> Int64[np.ndarray, " P1"]:
     return np.r_[starts, len(until)].astype(np.int64)
 
 
+def parts_of(bounds: Int64[np.ndarray, " P1"]) -> Int32[np.ndarray, " U"]:
+    """Return the partition of each user."""
+    return np.repeat(np.arange(len(bounds) - 1, dtype=np.int32), np.diff(bounds))
+
+
 class Spill:
     """Events on disk by partition: user, item code, seconds since the origin."""
 
     def __init__(self, folder: Path, bounds: Int64[np.ndarray, " P1"]) -> None:
-        self._folder, self._bounds = folder, bounds
+        self._folder, self._part_of = folder, parts_of(bounds)
 
     def fill(self, scan: TableScan, users: CodeTable, items: CodeTable, origin_s: int) -> None:
         """Read all behaviours once."""
         for batch in batches(scan.behaviours, ["user_id", "item_id", "timestamp"]):
             user = users.codes(batch["user_id"]) - np.int32(FIRST)
-            part = np.searchsorted(self._bounds, user, side="right") - 1
+            part = self._part_of[user]
             seconds = (batch["timestamp"].to_numpy() - origin_s).astype(np.int32)
             events = np.stack([user, items.codes(batch["item_id"]), seconds], axis=1)
             self._add(part, events)
@@ -128,15 +134,10 @@ class Spill:
         path.unlink()
         return events
 
-    def _add(self, part: Shaped[np.ndarray, " E"], events: Int32[np.ndarray, "E 3"]) -> None:
-        if len(self._bounds) > 2:
-            narrow = np.int16 if len(self._bounds) < 2**15 else np.int64  # 16 bits: radix sort
-            order = np.argsort(part.astype(narrow), kind="stable")
-            part, events = part[order], events[order]
-        starts = np.flatnonzero(np.diff(part, prepend=-1))
-        for start, end in zip(starts, [*starts[1:], len(part)], strict=True):
-            with (self._folder / f"{part[start]}.bin").open("ab") as file:
-                file.write(np.ascontiguousarray(events[start:end]).data)
+    def _add(self, part: Int32[np.ndarray, " E"], events: Int32[np.ndarray, "E 3"]) -> None:
+        for number, rows in pieces(part):
+            with (self._folder / f"{number}.bin").open("ab") as file:
+                file.write(events[rows].data)
 
 
 def _count(table: pl.LazyFrame) -> pl.DataFrame:

@@ -3,11 +3,19 @@
 import numpy as np
 from jaxtyping import Int, Int32, Int64
 
+from models.data.row_blocks import row_blocks
+
 
 def numbered(first: Int[np.ndarray, " N"]) -> Int32[np.ndarray, " N"]:
     """Return the number of each row's request, given the first row of that request."""
-    begins = first == np.arange(len(first), dtype=first.dtype)
-    return (np.cumsum(begins, dtype=np.int32) - np.int32(1))[first]
+    numbers, known = np.empty(len(first), dtype=np.int32), -1
+    for rows in row_blocks(len(first)):
+        own = first[rows]
+        begins = own == np.arange(rows.start, rows.stop)
+        numbers[rows] = np.cumsum(begins, dtype=np.int32) + np.int32(known)
+        known = int(numbers[rows.stop - 1])
+        numbers[rows] = numbers[own]  # a first row is no later one, and has its number already
+    return numbers
 
 
 def renumber(requests: Int32[np.ndarray, " N"]) -> Int32[np.ndarray, " N"]:
@@ -20,4 +28,9 @@ def renumber(requests: Int32[np.ndarray, " N"]) -> Int32[np.ndarray, " N"]:
 
 def first_rows(requests: Int32[np.ndarray, " N"]) -> Int64[np.ndarray, " R"]:
     """Return the first row of each request."""
-    return np.flatnonzero(np.diff(np.maximum.accumulate(requests), prepend=-1))
+    found, known = [np.empty(0, dtype=np.int64)], -1
+    for rows in row_blocks(len(requests)):
+        highest = np.maximum(np.maximum.accumulate(requests[rows]), np.int32(known))
+        found.append(np.flatnonzero(np.diff(highest, prepend=np.int32(known))) + rows.start)
+        known = int(highest[-1])
+    return np.concatenate(found)

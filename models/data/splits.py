@@ -8,6 +8,7 @@ from jaxtyping import Bool, Int, Int8, Int32, Int64
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from models.data.request_index import first_rows
+from models.data.row_blocks import look_up
 from models.errors import SplitError
 from models.settings import Settings
 
@@ -104,12 +105,12 @@ def assign_splits(
     sizes = np.bincount(requests, minlength=len(first))
     cuts = cuts or find_cuts(config, starts, sizes)
     if cuts is not None:
-        return cuts.splits(starts)[requests]
+        return look_up(cuts.splits(starts), requests)
     if config.kind == "leave_one_out":
         clicks = np.bincount(requests, weights=labels, minlength=len(first))
         counted = clicks > 0 if config.left_out == "click" else np.ones(len(first), dtype=bool)
-        return _leave_one_out(users[first], counted)[requests]
-    return _by_user_ratio(config.ratio, users[first], sizes)[requests]
+        return look_up(_leave_one_out(users[first], counted), requests)
+    return look_up(_by_user_ratio(config.ratio, users[first], sizes), requests)
 
 
 def check_splits(
@@ -123,8 +124,8 @@ def check_splits(
     Raises:
         SplitError: with the number of impressions and clicks of every split.
     """
-    num_users = int(np.count_nonzero(np.bincount(users)))
-    if num_users < 2:
+    num_users = min(len(users), 1)
+    if (users == users[:1]).all():
         raise SplitError(
             f"The {len(users)} impressions are of {num_users} user{'s' * (num_users != 1)}.",
             where="table impressions, column user_id",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int32, Int64
+from jaxtyping import Int, Int32
 
 from models.data.example_settings import ExamplesConfig
 from models.data.impressions import Impressions
@@ -23,9 +23,9 @@ class Windows:
     """
 
     trigger_item: Int32[np.ndarray, " N"]
-    history_start: Int64[np.ndarray, " N"]
-    history_end: Int64[np.ndarray, " N"]
-    first: Int64[np.ndarray, " N"]
+    history_start: Int[np.ndarray, " N"]
+    history_end: Int[np.ndarray, " N"]
+    first: Int[np.ndarray, " N"]
 
 
 def find_windows(config: ExamplesConfig, timelines: Timelines, shown: Impressions) -> Windows:

@@ -20,7 +20,7 @@ def fitted(tables, items: list[bool], config: ExamplesConfig | None = None) -> F
         context=read_fields(tables.impressions, ("device",)),
         numbers=tables.items.select("price"),
     )
-    seen = Seen(np.array([1, 0, 2]), 1, np.array(items), np.array([0]))
+    seen = Seen(np.array([1, 0, 2]), 1, np.array(items), np.array([True, False]))
     ids = (tables.users["user_id"], tables.items["item_id"])
     return fit(sides, seen, ids, config or ExamplesConfig())
 
@@ -59,10 +59,11 @@ def test_a_user_without_a_row_has_missing_fields(tables) -> None:
 def test_values_that_have_a_code_keep_it_and_new_ones_follow() -> None:
     values = pl.Series(["pear", "fig", "apple", "kiwi"])
     codes = np.array([[5], [4], [2], [0], [4]], dtype=np.int32)
-    vocabularies, coded = Fields(("fruit",), (values,), codes, fitted=(2,)).fit(np.arange(5), 1)
+    vocabularies, coded = Fields(("fruit",), (values,), codes, fitted=(2,)).fit(np.ones(5, bool), 1)
     assert vocabularies[0].values == ("pear", "fig", "apple", "kiwi")
     assert coded.ravel().tolist() == [5, 4, 2, 0, 4]
-    few, coded = Fields(("fruit",), (values,), codes, fitted=(1,)).fit(np.array([1, 4]), 2)
+    counted = np.isin(np.arange(5), [1, 4])
+    few, coded = Fields(("fruit",), (values,), codes, fitted=(1,)).fit(counted, 2)
     assert few[0].values == ("pear", "apple")
     assert coded.ravel().tolist() == [1, 3, 2, 0, 3]
 
