@@ -15,7 +15,7 @@ from models.errors import ConfigError, TrainingError
 from models.intents.likeness import Likeness
 from models.layers.attention import Normalisation, TargetAttention
 from models.layers.embedding import ItemEmbedding, UserEmbedding
-from models.layers.intent import CrossFitted, DiverseIntent, IntentEstimator, Sequences
+from models.layers.intent import DiverseIntent, IntentEstimator, Sequences
 from models.layers.lookup import take_rows
 from models.layers.mlp import MLP, join
 from models.layers.requests import Requests
@@ -30,8 +30,9 @@ class DAIANConfig(ModelConfig):
         die: Diverse intent extraction (4.2).
         sein: Similarity-enhanced intent network (4.3).
         three_stage: Pre-training of UIM and DIE (4.4).
-        trigger_products: Whether the head also reads E_trigger - E_target and their product, as
-            DEI2N's does: not in the paper, and what tells alike ids apart where rows are many.
+        products: Whether the head also reads E_trigger - E_target, as DEI2N's does, and the
+            products of E_target with E_trigger and with the base's interest: not in the paper, and
+            what tells alike ids and fields where rows are many.
         head: Hidden layers of the head.
         attention_hidden: Hidden units of the base DIN's activation unit.
         normalisation: As in DIN: what turns the base's attention scores into weights.
@@ -44,8 +45,9 @@ class DAIANConfig(ModelConfig):
         explicit_from_level: Lowest level of likeness to the trigger in the explicit subsequence;
             ``None`` takes the upper half of the levels.
         explicit_length: Behaviours of that subsequence at most, the newest ones.
-        uim_cross_fit: Whether two estimators are trained on a half of the requests each, so that
-            stage 3 never reads an intent from the one that learnt the same request's clicks.
+        uim_steps: Whether UIM reads how alike consecutive behaviours are.
+        uim_ids: Whether UIM reads ids of users and items: it learns the clicks of its own train
+            requests by them, and the head then trusts E_int too far.
         uim_epochs: Epochs of stage 1 at most.
         uim_batch_size: Requests a step of stage 1: there are far fewer requests than impressions.
         die_epochs: Epochs of stage 2; 0 leaves it out.
@@ -58,7 +60,7 @@ class DAIANConfig(ModelConfig):
     die: bool = True
     sein: bool = True
     three_stage: bool = True
-    trigger_products: bool = True
+    products: bool = True
     head: tuple[PositiveInt, ...] = (512, 256, 128)
     attention_hidden: PositiveInt = 128
     normalisation: Normalisation = "softmax"
@@ -70,7 +72,8 @@ class DAIANConfig(ModelConfig):
     shift_hidden: PositiveInt = 64
     explicit_from_level: NonNegativeInt | None = None
     explicit_length: PositiveInt = 20
-    uim_cross_fit: bool = True
+    uim_steps: bool = True
+    uim_ids: bool = False
     uim_epochs: PositiveInt = 20
     uim_batch_size: PositiveInt = 256
     die_epochs: NonNegativeInt = 1
@@ -102,9 +105,12 @@ class DAIAN(CTRModel):
         self.user = UserEmbedding(catalogue, dim)
         width = self.items.width
         self.attention = TargetAttention(width, hidden, config.normalisation)
-        inputs = self.user.width + (5 if config.trigger_products else 3) * width
+        inputs = self.user.width + (6 if config.products else 3) * width
         if config.uim:
-            self.uim = self._estimator(catalogue, levels)
+            self.uim = IntentEstimator(
+                catalogue, dim, config.uim_hidden, levels,
+                steps=config.uim_steps, ids=config.uim_ids, dropout=config.dropout,
+            )  # fmt: skip
             inputs += levels
         if config.die:
             self.die = DiverseIntent(width, levels if config.uim else 0, wide, config.heads)
@@ -150,21 +156,20 @@ class DAIAN(CTRModel):
         if not self.settings.uim:
             return None
         found, (trigger_row, rows) = self.items.distinct(batch.trigger_item, batch.jagged.items)
-        return self.uim(batch, found, trigger_row, rows, teach=True).exp()
+        return self._estimate(batch, found, trigger_row, rows)
 
     def score_candidates(self, request: Batch, candidates: Int[Tensor, " C"]) -> Output:
         """Return the logit of each candidate, the user side computed once."""
         return self._score(request, candidates, False)
 
-    def _estimator(self, catalogue: Catalogue, levels: int) -> IntentEstimator | CrossFitted:
-        """Return UIM: two estimators where a stage of its own teaches it, and they are wanted."""
-        config = self.settings
-
-        def one() -> IntentEstimator:
-            dim, hidden = config.embedding_dim, config.uim_hidden
-            return IntentEstimator(catalogue, dim, hidden, levels, config.dropout)
-
-        return CrossFitted(one) if config.three_stage and config.uim_cross_fit else one()
+    def _estimate(
+        self, batch: Batch, found: Int[Tensor, " N"], trigger: Tensor, places: Tensor
+    ) -> Float[Tensor, "B n"]:
+        """Return E_int of each row; ``trigger`` and ``places`` point into ``found``."""
+        histories = batch.jagged
+        wanted = self.settings.uim_steps
+        steps = self.likeness.steps(histories.items, histories.offsets) if wanted else None
+        return self.uim(batch, found, trigger, places, steps).exp()
 
     @property
     def _pretrains_die(self) -> bool:
@@ -182,7 +187,7 @@ class DAIAN(CTRModel):
         asked = Requests(batch) if self.training or true_intent else Requests.of(batch)
         places, starts = asked.events(rows), asked.starts
         if self.settings.uim and not true_intent:
-            intent = self.uim(asked.batch, found, asked.rows(trigger_row), places).exp()
+            intent = self._estimate(asked.batch, found, asked.rows(trigger_row), places)
         else:
             intent = self._given_intent(asked.batch)
         intents: tuple[Tensor, ...] = ()
@@ -199,8 +204,8 @@ class DAIAN(CTRModel):
             return Output(self.die_head(join(*intents, target, trigger)).squeeze(-1), intent)
         interest = self.attention.jagged(target, table, histories.offsets, rows)
         parts = [self.user(batch), target, trigger, interest, intent]
-        if self.settings.trigger_products:
-            parts += [trigger - target, trigger * target]
+        if self.settings.products:
+            parts += [trigger - target, trigger * target, interest * target]
         if self.settings.sein:
             level = self.pair_level(targets, asked.batch.trigger_item, starts)
             similarity = self.enhancer(target, trigger, level)

@@ -60,6 +60,24 @@ class Likeness(nn.Module):
         level = similarity_level(similarity, self.edges)
         return torch.where(similarity.isnan(), -1, level)
 
+    def steps(self, items: Int[Tensor, " P"], offsets: Int[Tensor, " R1"]) -> Float[Tensor, "R n"]:
+        """Return each row's share of steps, from one item to the next, at every level.
+
+        Steps from or to an item without content are left out; without any the shares are zero.
+
+        Args:
+            items: Items in order, row after row.
+            offsets: Where each row starts in ``items``, and the end of the last one.
+        """
+        count, levels = len(offsets) - 1, self.edges.numel() + 1
+        alone = torch.arange(max(len(items), 1), device=items.device)  # a row each
+        level = self(items[:-1], items[1:], alone)
+        row = torch.repeat_interleave(offsets.diff(), output_size=len(items))
+        counted = (level >= 0) & (row[1:] == row[:-1])
+        places = row[1:][counted] * levels + level[counted]
+        number = torch.bincount(places, minlength=count * levels).view(count, levels)
+        return number / number.sum(-1, keepdim=True).clamp_min(1)
+
     def newest_alike(
         self,
         asking: Int[Tensor, " R"],

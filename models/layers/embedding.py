@@ -123,6 +123,27 @@ class ItemEmbedding(nn.Module):
         return found, tuple(part.view_as(of) for part, of in zip(parts, codes, strict=True))
 
 
+class ItemFields(nn.Module):
+    """The side fields of an item alone: what is learnt of it holds for items never seen, too.
+
+    Args:
+        catalogue: Sizes, and the side-field codes of every item.
+        dim: Width of each field's embedding.
+    """
+
+    item_fields: Tensor
+
+    def __init__(self, catalogue: Catalogue, dim: int) -> None:
+        super().__init__()
+        self.fields = FieldEmbedding(catalogue.spec.item_fields, dim)
+        self.width = self.fields.width
+        self.register_buffer("item_fields", catalogue.item_fields, persistent=False)
+
+    def forward(self, items: Int[Tensor, "*shape"]) -> Float[Tensor, "*shape D"]:
+        """Return the embedding of each item code; zeros for code 0."""
+        return self.fields(self.item_fields[items.long()])
+
+
 class UserEmbedding(nn.Module):
     """User id ⊕ profile fields ⊕ context fields: what a request says besides items.
 
@@ -147,6 +168,24 @@ class UserEmbedding(nn.Module):
         if self.context.table is not None:
             parts.append(self.context(batch.context_fields))
         return torch.cat(parts, dim=-1)
+
+
+class UserFields(nn.Module):
+    """The profile fields of a user alone.
+
+    Args:
+        catalogue: Sizes.
+        dim: Width of each field's embedding.
+    """
+
+    def __init__(self, catalogue: Catalogue, dim: int) -> None:
+        super().__init__()
+        self.fields = FieldEmbedding(catalogue.spec.user_fields, dim)
+        self.width = self.fields.width
+
+    def forward(self, batch: Batch) -> Float[Tensor, "B D"]:
+        """Return one vector per impression."""
+        return self.fields(batch.user_fields)
 
 
 def fields_side_by_side(

@@ -1,17 +1,16 @@
 """DAIAN's intent modules: estimation (UIM, Eq. 2–5), implicit (Eq. 6–8) and explicit (Eq. 9–10)."""
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from models.data.batch import Batch
 from models.data.catalogue import Catalogue
 from models.layers.attention import MultiHeadSelfAttention, MultiHeadTargetAttention, padded
-from models.layers.embedding import ItemEmbedding, UserEmbedding
+from models.layers.embedding import ItemEmbedding, ItemFields, UserEmbedding, UserFields
 from models.layers.lookup import distinct, mean_rows, take_rows
 from models.layers.mlp import MLP
 
@@ -31,26 +30,39 @@ class Sequences(NamedTuple):
 
 
 class IntentEstimator(nn.Module):
-    """UIM: softmax of an MLP on user, pooled history and trigger (Eq. 4–5), with its own tables.
+    """UIM: softmax of an MLP on user, history and trigger (Eq. 4–5), with tables of its own.
 
-    Context fields take no part: some, as the price shown, are of one impression, and the intent is
-    of the whole request.
+    A history enters as its mean, and as the levels of likeness between its behaviours and the next
+    ones: y_int is such a level, between a trigger and a click. Context fields take no part: some,
+    as the price shown, are of one impression, and the intent is of the whole request.
 
     Args:
         catalogue: The id spaces.
         dim: Width of one id or field embedding.
         hidden: Hidden layers of the MLP.
         levels: Number n of similarity levels.
+        steps: Whether the levels along the history take part.
+        ids: Whether user and item ids do. Those of items do where items have no side fields.
         dropout: Share of hidden units dropped in training.
     """
 
     def __init__(
-        self, catalogue: Catalogue, dim: int, hidden: Sequence[int], levels: int, dropout: float
+        self,
+        catalogue: Catalogue,
+        dim: int,
+        hidden: Sequence[int],
+        levels: int,
+        *,
+        steps: bool,
+        ids: bool,
+        dropout: float,
     ) -> None:
         super().__init__()
-        self.items = ItemEmbedding(catalogue, dim)
-        self.user = UserEmbedding(catalogue, dim, context=False)
-        width = self.user.width + 2 * self.items.width
+        item_ids = ids or not catalogue.spec.item_fields
+        self.items = (ItemEmbedding if item_ids else ItemFields)(catalogue, dim)
+        user = UserEmbedding(catalogue, dim, context=False) if ids else UserFields(catalogue, dim)
+        self.user: UserEmbedding | UserFields = user
+        width = user.width + 2 * self.items.width + levels * steps
         self.mlp = MLP(width, hidden, levels, dropout)
 
     def forward(
@@ -59,8 +71,7 @@ class IntentEstimator(nn.Module):
         found: Int[Tensor, " N"],
         trigger: Int[Tensor, " B"],
         history: Int[Tensor, " E"],
-        *,
-        teach: bool = False,
+        steps: Float[Tensor, "B n"] | None,
     ) -> Float[Tensor, "B n"]:
         """Return log E_int of each impression's request.
 
@@ -69,61 +80,14 @@ class IntentEstimator(nn.Module):
             found: The distinct items of the batch: `ItemEmbedding.distinct`.
             trigger: Place of each trigger among them.
             history: Place of each behaviour.
-            teach: As in `CrossFitted`; here there is one estimator.
+            steps: The shares of the levels along each history: `Likeness.steps`.
         """
         table = self.items(found)
         mean = mean_rows(table, history, batch.jagged.offsets)
         inputs = [self.user(batch), mean, take_rows(table, trigger)]
+        if steps is not None:
+            inputs.append(steps)
         return torch.log_softmax(self.mlp(torch.cat(inputs, dim=-1)), dim=-1)
-
-
-class CrossFitted(nn.Module):
-    """Two estimators, each taught by the other half of the requests.
-
-    The click model learns from the requests that taught the estimator. On those it knows the
-    intent, clicks included, far better than on any other, and the click model would learn to
-    trust it that far. Here a request in training is answered by the estimator it did not teach.
-    Elsewhere the answer is the mean of both.
-
-    Args:
-        make: Makes one estimator.
-    """
-
-    def __init__(self, make: Callable[[], IntentEstimator]) -> None:
-        super().__init__()
-        self.first = make()
-        self.second = make()
-
-    def forward(
-        self,
-        batch: Batch,
-        found: Int[Tensor, " N"],
-        trigger: Int[Tensor, " B"],
-        history: Int[Tensor, " E"],
-        *,
-        teach: bool = False,
-    ) -> Float[Tensor, "B n"]:
-        """Return log E_int of each impression's request.
-
-        Args:
-            batch: The impressions.
-            found: The distinct items of the batch.
-            trigger: Place of each trigger among them.
-            history: Place of each behaviour.
-            teach: In training, answer by the estimator that the request teaches.
-        """
-        asked = (batch, found, trigger, history)
-        first, second = self.first(*asked), self.second(*asked)
-        if not self.training:
-            return torch.logaddexp(first, second) - math.log(2)
-        taught = half(batch) if teach else ~half(batch)
-        return torch.where(taught[:, None], first, second)
-
-
-def half(batch: Batch) -> Bool[Tensor, " B"]:
-    """Return which of two halves each impression's request is in, by who asks, after what."""
-    length = batch.jagged.offsets.diff()
-    return (batch.user.long() + batch.trigger_item.long() + length.long()) % 2 == 0
 
 
 class ImplicitIntent(nn.Module):

@@ -28,7 +28,14 @@ from models.data.vocabulary import (
     Vocabularies,
 )
 from models.errors import IncompatibleArtifactError
-from models.layers.embedding import FieldEmbedding, IdEmbedding, ItemEmbedding, UserEmbedding
+from models.layers.embedding import (
+    FieldEmbedding,
+    IdEmbedding,
+    ItemEmbedding,
+    ItemFields,
+    UserEmbedding,
+    UserFields,
+)
 
 _SAME_CONTENT = 0.99  # least median cosine of an item's content then and now
 _SAMPLED_ITEMS = 4096
@@ -154,7 +161,10 @@ def _row_maps(
     for name, module in model.named_modules():
         if isinstance(module, ItemEmbedding):
             maps[f"{name}.ids.weight"] = _new_below_zero(items)
+        if isinstance(module, ItemEmbedding | ItemFields):
             maps |= _field_rows(f"{name}.fields", module.fields, now.item, then.item)
+        elif isinstance(module, UserFields):
+            maps |= _field_rows(f"{name}.fields", module.fields, now.user, then.user)
         elif isinstance(module, UserEmbedding):
             maps[f"{name}.ids.weight"] = _new_below_zero(users)
             maps |= _field_rows(f"{name}.fields", module.fields, now.user, then.user)
@@ -162,7 +172,7 @@ def _row_maps(
         elif isinstance(module, IdEmbedding) and f"{name}.weight" not in maps:
             raise IncompatibleArtifactError(
                 f"Whose codes the table {name!r} is looked up by is not known.",
-                allowed="tables inside ItemEmbedding and UserEmbedding",
+                allowed="tables inside ItemEmbedding, UserEmbedding, ItemFields and UserFields",
                 do="Train this model without a warm start.",
             )
     return maps

@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +9,6 @@ from models.ctr.daian import DAIAN, DAIANConfig
 from models.data.batch import Batch
 from models.errors import ConfigError, TrainingError
 from models.intents.labels import _request_intent
-from models.layers.intent import IntentEstimator, half
 from models.layers.requests import Requests
 from models.metrics.ranking import auc, gauc, rela_impr
 from models.training.optimizers import freeze_outside, make_optimizer
@@ -62,11 +60,11 @@ def test_every_combination_of_modules_learns_through_all_its_stages(
     assert (model.predict(batch_of(dataset)).intent is not None) == uim
 
 
-def test_without_the_trigger_products_the_head_is_the_papers(dataset: Dataset) -> None:
-    with_them, without = (model_with(dataset, trigger_products=on) for on in (True, False))
+def test_without_the_products_the_head_is_the_papers(dataset: Dataset) -> None:
+    with_them, without = (model_with(dataset, products=on) for on in (True, False))
     width = with_them.items.width
     first, plain = (next(model.head.parameters()).shape[1] for model in (with_them, without))
-    assert first == plain + 2 * width
+    assert first == plain + 3 * width
     assert without(batch_of(dataset)).isfinite().all()
 
 
@@ -83,52 +81,39 @@ def test_the_intent_alone_is_that_of_the_whole_prediction(dataset: Dataset) -> N
     assert model_with(dataset, uim=False).intent(batch) is None
 
 
-def test_a_request_in_training_is_answered_by_the_estimator_it_does_not_teach(
-    dataset: Dataset,
-) -> None:
-    model, batch = model_with(dataset), batch_of(dataset)
-    first, second = model.uim.first, model.uim.second
-    mine = half(batch)
-    assert 0 < int(mine.sum()) < batch.size
-
-    def moved(read: Callable[[], torch.Tensor | None], estimator: torch.nn.Module) -> torch.Tensor:
-        """Return which impressions' intents one estimator decides."""
-        before, bias = read(), list(estimator.parameters())[-1]
-        with torch.no_grad():
-            bias[0] += 1.0
-            after = read()
-            bias[0] -= 1.0
-        assert before is not None
-        assert after is not None
-        return (before - after).abs().amax(-1) > 1e-6
-
-    taught, asked = lambda: model.intent(batch), lambda: model.predict(batch).intent
-    assert torch.equal(moved(taught, first), mine)
-    assert torch.equal(moved(taught, second), ~mine)
-    assert torch.equal(moved(asked, first), ~mine)
-    assert torch.equal(moved(asked, second), mine)
+def test_what_uim_knows_of_users_and_items_it_knows_by_their_fields(dataset: Dataset) -> None:
+    batch = batch_of(dataset)
+    other = replace(batch, user=batch.user.roll(1))
+    for ids in (False, True):
+        model = model_with(dataset, uim_ids=ids)
+        names = [name for name, _ in model.uim.named_parameters() if "ids" in name]
+        assert bool(names) == ids
+        intent, moved = model.intent(batch), model.intent(other)
+        assert intent is not None
+        assert moved is not None
+        assert torch.equal(intent, moved) != ids
 
 
-def test_outside_training_both_estimators_answer_and_all_impressions_of_a_request_alike(
-    dataset: Dataset,
-) -> None:
-    model, batch = model_with(dataset), batch_of(dataset)
-    taught, asked = model.intent(batch), model.predict(batch).intent
-    assert taught is not None
-    assert asked is not None
-    told = model.eval().predict(batch).intent
-    torch.testing.assert_close(told, (taught + asked) / 2)
-    request = np.asarray(dataset.store.request)
-    first = half(dataset.store.gather(np.arange(len(request)))).numpy()
-    for one in np.unique(request):
-        assert len(np.unique(first[request == one])) == 1
+def test_uim_reads_the_items_ids_where_they_have_no_side_fields(dataset: Dataset) -> None:
+    bare = dataset.catalogue.spec.model_copy(update={"item_fields": ()})
+    catalogue = replace(
+        dataset.catalogue, spec=bare, item_fields=dataset.catalogue.item_fields[:, :0]
+    )
+    model = DAIAN(DAIANConfig.model_validate(SMALL_BY_MODEL["daian"]), catalogue)
+    assert any(name.startswith("items.ids") for name, _ in model.uim.named_parameters())
+    assert model.predict(batch_of(dataset)).logit.isfinite().all()
 
 
-def test_one_estimator_is_enough_where_no_stage_teaches_it_or_none_other_is_wanted(
-    dataset: Dataset,
-) -> None:
-    for settings in ({"three_stage": False}, {"uim_cross_fit": False}):
-        assert isinstance(model_with(dataset, **settings).uim, IntentEstimator)
+@pytest.mark.parametrize("steps", [True, False])
+def test_uim_reads_how_alike_consecutive_behaviours_are(steps: bool, dataset: Dataset) -> None:
+    batch = batch_of(dataset)
+    last = batch.history.masked_fill(~batch.history_mask, torch.iinfo(batch.history.dtype).max)
+    by_code = last.sort(-1).values * batch.history_mask
+    model = model_with(dataset, uim_steps=steps)
+    intent, moved = model.intent(batch), model.intent(replace(batch, history=by_code))
+    assert intent is not None
+    assert moved is not None
+    assert torch.allclose(intent, moved, atol=1e-6) != steps
 
 
 def test_a_request_has_one_intent_whatever_it_shows_and_how(dataset: Dataset) -> None:

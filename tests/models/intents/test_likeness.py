@@ -35,3 +35,20 @@ def test_likeness_is_the_level_of_the_centred_cosine_whoever_computes_it(
     expected[(items == 3) | (torch.arange(40) == 38)] = -1
     assert torch.equal(found, expected)
     assert kept[1].tolist() == [0, 4, 4, 4 + int(expected[39] >= 2)]
+
+
+def test_the_steps_of_a_row_are_the_levels_from_each_item_to_the_next() -> None:
+    content = torch.nn.functional.one_hot(torch.tensor([0, 0, 1, 1, 2]), 3).float()
+    content[4] = 0.0  # without content
+    likeness = Likeness(content, torch.zeros(3), torch.tensor([0.5]))
+    items = torch.tensor([0, 1, 2, 3, 4, 2, 0, 0, 4])
+    offsets = torch.tensor([0, 4, 4, 5, 7, 9])
+    alike, other = [0.0, 1.0], [1.0, 0.0]
+    nothing = [0.0, 0.0]
+    first = [1 / 3, 2 / 3]  # 0 and 1 are alike, 1 and 2 are not, 2 and 3 are
+    expected = torch.tensor([first, nothing, nothing, other, nothing])
+    torch.testing.assert_close(likeness.steps(items, offsets), expected)
+    torch.testing.assert_close(
+        likeness.steps(items[6:8], torch.tensor([0, 2])), torch.tensor([alike])
+    )
+    assert likeness.steps(items[:0], torch.tensor([0, 0])).tolist() == [nothing]
