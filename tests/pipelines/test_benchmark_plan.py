@@ -47,7 +47,18 @@ def test_the_papers_tables_and_figure_are_shipped() -> None:
         2, 3, 4, 5, 8, 10, 12, 16, 20,
     ]  # fmt: skip
     # What two files share has equal settings, so that it is measured once.
-    assert table.variants[-1].model == ablation.variants[0].model
+    named = {one.name: one.model for one in table.variants}
+    assert named["daian"] == ablation.variants[0].model
+
+
+def test_the_million_compares_rivals_and_parts_under_one_training() -> None:
+    found = check_file(CONFIGS / "daian_million.yaml")
+    assert isinstance(found, BenchmarkPlan)
+    wanted = {"dien", "dian", "dihn", "din", "dei2n", "daian"}
+    wanted |= {f"w/o {part}" for part in ("UIM", "DIE", "SEIN", "three-stage")}
+    assert wanted <= {one.name for one in found.variants}
+    assert len({one.model.training for one in found.variants}) == 1
+    assert found.dataset["settings"]["requests"] == 135_000
 
 
 def test_a_variants_own_keys_come_before_the_common_ones_and_those_before_the_files() -> None:
@@ -128,4 +139,4 @@ def test_a_file_of_another_pipeline_is_refused_plainly(capsys: pytest.CaptureFix
 
 def test_the_check_tells_the_grid(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["config", "check", str(CONFIGS / "daian_table1.yaml")]) == 0
-    assert "8 variants x 5 seeds: din, dien" in capsys.readouterr().out
+    assert "9 variants x 5 seeds: din, dien" in capsys.readouterr().out
