@@ -30,9 +30,9 @@ class DAIANConfig(ModelConfig):
         die: Diverse intent extraction (4.2).
         sein: Similarity-enhanced intent network (4.3).
         three_stage: Pre-training of UIM and DIE (4.4).
-        products: Whether the head also reads the products of E_target with E_trigger and with the
-            base's interest: not in the paper, and what tells alike ids and fields where rows are
-            many.
+        products: Whether the head also reads E_trigger - E_target, as DEI2N's does, and the
+            products of E_target with E_trigger and with the base's interest: not in the paper, and
+            what tells alike ids and fields where rows are many.
         head: Hidden layers of the head.
         attention_hidden: Hidden units of the base DIN's activation unit.
         normalisation: As in DIN: what turns the base's attention scores into weights.
@@ -105,7 +105,7 @@ class DAIAN(CTRModel):
         self.user = UserEmbedding(catalogue, dim)
         width = self.items.width
         self.attention = TargetAttention(width, hidden, config.normalisation)
-        inputs = self.user.width + (5 if config.products else 3) * width
+        inputs = self.user.width + (6 if config.products else 3) * width
         if config.uim:
             self.uim = IntentEstimator(
                 catalogue, dim, config.uim_hidden, levels,
@@ -205,7 +205,7 @@ class DAIAN(CTRModel):
         interest = self.attention.jagged(target, table, histories.offsets, rows)
         parts = [self.user(batch), target, trigger, interest, intent]
         if self.settings.products:
-            parts += [trigger * target, interest * target]
+            parts += [trigger - target, trigger * target, interest * target]
         if self.settings.sein:
             level = self.pair_level(targets, asked.batch.trigger_item, starts)
             similarity = self.enhancer(target, trigger, level)

@@ -64,7 +64,7 @@ def test_without_the_products_the_head_is_the_papers(dataset: Dataset) -> None:
     with_them, without = (model_with(dataset, products=on) for on in (True, False))
     width = with_them.items.width
     first, plain = (next(model.head.parameters()).shape[1] for model in (with_them, without))
-    assert first == plain + 2 * width
+    assert first == plain + 3 * width
     assert without(batch_of(dataset)).isfinite().all()
 
 
