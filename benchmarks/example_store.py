@@ -8,6 +8,7 @@ python -m benchmarks.example_store --json results.json
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -112,13 +113,25 @@ def serve(folder: Path, facts: dict[str, Any]) -> dict[str, float]:
     }
 
 
+def touch(_folder: Path, _facts: dict[str, Any]) -> dict[str, float]:
+    """Fill half of the free memory once.
+
+    A virtual machine gets its memory from the host page by page, at the cost of whoever is the
+    first to touch it: of twenty million impressions that was a third of a build.
+    """
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return {"touched MB": np.ones(free // 2, np.int8).nbytes / 2**20}
+
+
 TASKS: dict[str, Callable[[Path, dict[str, Any]], dict[str, float]]] = {
-    task.__name__: task for task in (simulate, build, append, serve)
+    task.__name__: task for task in (simulate, touch, build, append, serve)
 }
 
 
 def measured(task: str, folder: Path, facts: dict[str, Any]) -> dict[str, float]:
     """Return what a task gives in a process of its own, with its cost."""
+    if task in ("build", "append"):
+        measured("touch", folder, facts)
     words = [sys.executable, "-m", "benchmarks.example_store", "--task", task, str(folder)]
     told = subprocess.run([*words, json.dumps(facts)], capture_output=True, text=True, check=False)
     if told.returncode:
