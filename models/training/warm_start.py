@@ -159,15 +159,14 @@ def _row_maps(
     items, users = item_map(now, then), user_map(now, then)
     maps = {}
     for name, module in model.named_modules():
-        if isinstance(module, ItemEmbedding):
-            maps[f"{name}.ids.weight"] = _new_below_zero(items)
         if isinstance(module, ItemEmbedding | ItemFields):
             maps |= _field_rows(f"{name}.fields", module.fields, now.item, then.item)
-        elif isinstance(module, UserFields):
+        if isinstance(module, UserEmbedding | UserFields):
             maps |= _field_rows(f"{name}.fields", module.fields, now.user, then.user)
+        if isinstance(module, ItemEmbedding):
+            maps[f"{name}.ids.weight"] = _new_below_zero(items)
         elif isinstance(module, UserEmbedding):
             maps[f"{name}.ids.weight"] = _new_below_zero(users)
-            maps |= _field_rows(f"{name}.fields", module.fields, now.user, then.user)
             maps |= _field_rows(f"{name}.context", module.context, now.context, then.context)
         elif isinstance(module, IdEmbedding) and f"{name}.weight" not in maps:
             raise IncompatibleArtifactError(
