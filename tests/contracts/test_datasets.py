@@ -21,7 +21,7 @@ from tests.models.data.datasets.raw_sets import RAW
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = {path.stem: path for path in sorted((ROOT / "configs/datasets").glob("*.yaml"))}
 # simulator_tiny's, and take seconds or minutes
-SAME_ADAPTER_AND_FILES = {"simulator", "simulator_drifting", "simulator_million"}
+SAME_ADAPTER_AND_FILES = {"simulator", "simulator_drifting", "simulator_homes", "simulator_million"}
 MADE_UP = {"simulator_tiny"}
 
 

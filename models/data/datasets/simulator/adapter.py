@@ -39,7 +39,8 @@ class Simulator:
         if not folder.is_dir():
             _write_once(settings, folder)
         blocks = in_blocks(settings)
-        files = mapping(raw_folder(settings), images=settings.images, blocks=blocks)
+        fields, images = settings.listed, settings.images
+        files = mapping(raw_folder(settings), fields=fields, images=images, blocks=blocks)
         if not blocks:
             return _with_truth(Generic.load(files, root).collect(), folder)
         return _scan(files, settings, folder)

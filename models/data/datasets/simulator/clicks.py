@@ -40,7 +40,8 @@ def click_probability(
     often. ``z`` gathers taste (brand and price), popularity, the day's ``fashion`` and noise.
     """
     user, day = requests.user[shown.request], requests.day[shown.request]
-    intent = people.intent_on(user, day, settings.drift.intent_day)
+    category = shop.category[requests.trigger[shown.request]]
+    intent = people.intent_on(user, category, day, settings.drift.intent_day)
     rate = settings.click_rate * NUM_TIERS * intent[np.arange(len(user)), shown.tier]
     drift = settings.drift
     if drift.click_rate_day is not None:

@@ -1,11 +1,14 @@
 """How the ``generic`` adapter reads the simulated shop's raw files: what a user would write."""
 
 from models.data.datasets.generic_settings import GenericSettings
+from models.data.datasets.simulator.settings import ItemField
 
 IMAGE_FOLDER = "images"
 
 
-def mapping(path: str, *, images: bool, blocks: bool = False) -> GenericSettings:
+def mapping(
+    path: str, *, fields: tuple[ItemField, ...], images: bool, blocks: bool = False
+) -> GenericSettings:
     """Return the settings of the ``generic`` adapter for raw files in folder ``path``."""
     some = "/*" if blocks else ""
     return GenericSettings.model_validate(
@@ -23,7 +26,7 @@ def mapping(path: str, *, images: bool, blocks: bool = False) -> GenericSettings
             },
             "behaviours": {"files": f"behaviours{some}.parquet"},
             "item_text": ("title", "description"),
-            "item_fields": ("department", "category", "brand"),
+            "item_fields": fields,
             "item_numeric": ("price",),
             "user_fields": ("gender", "city", "age_band"),
             "context_fields": ("device", "price_band"),

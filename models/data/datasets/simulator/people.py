@@ -1,6 +1,6 @@
 """The users of the simulated shop: two populations, their true intents, tastes and profiles."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -27,6 +27,8 @@ class People:
         intent: ``[U, 5]``, P(tier | click), each row sums to 1.
         shifted: True for users whose intent changes on ``drift.intent_day``.
         later_intent: ``[U, 5]``, the intent from that day on; equals ``intent`` elsewhere.
+        home: ``[U, home_categories]``, the categories a user is at home in, if the shop has such.
+        roaming: ``[U, 5]``, the intent outside of them; equals ``intent`` where there are none.
         departments: ``[U, departments]``, where a user starts looking; rows sum to 1.
         brands: ``[U, brands of the shop]``, standard normal liking.
         price: Standard normal; positive for users who like the expensive end of a category.
@@ -38,6 +40,8 @@ class People:
     intent: np.ndarray
     shifted: np.ndarray
     later_intent: np.ndarray
+    home: np.ndarray
+    roaming: np.ndarray
     departments: np.ndarray
     brands: np.ndarray
     price: np.ndarray
@@ -51,11 +55,17 @@ class People:
         """Number of users."""
         return len(self.broad)
 
-    def intent_on(self, user: np.ndarray, day: np.ndarray, shift_day: int | None) -> np.ndarray:
-        """Return ``[R, 5]``: the intent of each user on each day."""
-        if shift_day is None:
-            return self.intent[user]
-        return np.where((day >= shift_day)[:, None], self.later_intent[user], self.intent[user])
+    def intent_on(
+        self, user: np.ndarray, category: np.ndarray, day: np.ndarray, shift_day: int | None
+    ) -> np.ndarray:
+        """Return ``[R, 5]``: the intent of each user on each day, from an item of ``category``."""
+        intent = self.intent[user]
+        if shift_day is not None:
+            intent = np.where((day >= shift_day)[:, None], self.later_intent[user], intent)
+        if not self.home.shape[1]:
+            return intent
+        at_home = (self.home[user] == category[:, None]).any(axis=1)
+        return np.where(at_home[:, None], intent, self.roaming[user])
 
 
 def build_people(settings: SimulatorSettings, generator: np.random.Generator) -> People:
@@ -69,11 +79,13 @@ def build_people(settings: SimulatorSettings, generator: np.random.Generator) ->
     gamma = np.array(_DEPARTMENT_CONCENTRATION)[broad.astype(int)]
     departments = generator.gamma(gamma[:, None], 1.0, (num, settings.departments)) + 1e-6
     activity = np.exp(generator.normal(0, 0.5, num))
-    return People(
+    drawn = People(
         broad=broad,
         intent=intent,
         shifted=shifted,
         later_intent=np.where(shifted[:, None], turned, intent),
+        home=np.zeros((num, 0), dtype=int),
+        roaming=intent,
         departments=departments / departments.sum(axis=1, keepdims=True),
         brands=generator.normal(0, 1, (num, settings.departments * settings.brands)),
         price=generator.normal(0, 1, num),
@@ -81,6 +93,22 @@ def build_people(settings: SimulatorSettings, generator: np.random.Generator) ->
         age=_telling(broad, len(AGE_BANDS), 2, settings.profile_signal, generator),
         city=_telling(broad, len(CITIES), 3, 0.5 * settings.profile_signal, generator),
         gender=generator.choice(len(GENDERS), num, p=(0.48, 0.45, 0.07)),
+    )
+    return _with_homes(drawn, settings, generator) if settings.home_categories else drawn
+
+
+def _with_homes(
+    people: People, settings: SimulatorSettings, generator: np.random.Generator
+) -> People:
+    """Return the users with categories they are at home in, whatever their population."""
+    liking = generator.random((people.size, settings.departments * settings.categories))
+    roaming = _draw_intent(
+        np.ones(people.size, dtype=bool), settings.intent_concentration, generator
+    )
+    return replace(
+        people,
+        home=np.argsort(liking, axis=1)[:, : settings.home_categories],
+        roaming=np.where(people.broad[:, None], people.intent, roaming),
     )
 
 

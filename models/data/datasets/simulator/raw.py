@@ -44,7 +44,8 @@ def write_raw(settings: SimulatorSettings, folder: Path) -> None:
         past = joined(simulation.past())
         behaviour_table(replace(world, past=past)).write_parquet(folder / "behaviours.parquet")
     truth_table(simulation.people, settings).write_parquet(folder / TRUTH_FILE)
-    files = mapping(".", images=settings.images, blocks=in_blocks(settings))
+    fields, images = settings.listed, settings.images
+    files = mapping(".", fields=fields, images=images, blocks=in_blocks(settings))
     text = yaml.safe_dump(files.model_dump(mode="json", exclude_defaults=True), sort_keys=False)
     (folder / MAPPING_FILE).write_text(text, encoding="utf-8")
     if settings.images:

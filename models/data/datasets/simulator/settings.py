@@ -1,5 +1,7 @@
 """The knobs of the simulated shop."""
 
+from typing import Literal, get_args
+
 from pydantic import (
     Field,
     NonNegativeFloat,
@@ -15,6 +17,8 @@ from models.settings import Settings
 MAX_DEPARTMENTS = len(DEPARTMENTS)
 MAX_CATEGORIES = min(len(department.categories) for department in DEPARTMENTS)
 MAX_BRANDS = min(len(department.brands) for department in DEPARTMENTS)
+ItemField = Literal["department", "category", "brand"]
+ITEM_FIELDS: tuple[ItemField, ...] = get_args(ItemField)
 
 
 class DriftSettings(Settings):
@@ -58,11 +62,14 @@ class SimulatorSettings(Settings):
     departments: int = Field(default=10, ge=4, le=MAX_DEPARTMENTS, multiple_of=2)
     categories: int = Field(default=6, ge=2, le=MAX_CATEGORIES)  # a department
     brands: int = Field(default=4, ge=2, le=MAX_BRANDS)  # a department
+    listed: tuple[ItemField, ...] = ITEM_FIELDS  # the others only words and pictures tell
     images: bool = True
     image_size: int = Field(default=64, ge=16, le=512)  # pixels a side
     click_rate: float = Field(default=0.2, gt=0, lt=0.5)
     broad_share: float = Field(default=0.5, ge=0, le=1)  # of users
     intent_concentration: float = Field(default=40, gt=0)  # Dirichlet; larger: users more alike
+    home_categories: NonNegativeInt = 0  # a user's own; outside of them every intent is broad
+    home_share: float = Field(default=0.6, ge=0, le=1)  # of what a user starts from is in them
     profile_signal: float = Field(default=0.9, ge=0, le=1)  # how far age and city tell population
     taste: NonNegativeFloat = 0.7  # standard deviation of the log click odds, from taste
     noise: NonNegativeFloat = 0.1  # the same, from nothing observable
@@ -77,6 +84,11 @@ class SimulatorSettings(Settings):
             raise ValueError(
                 f"{self.items} items are too few for {self.departments} departments of "
                 f"{self.categories} categories and {self.brands} brands: at least {2 * cells}"
+            )
+        if self.home_categories > self.departments * self.categories:
+            raise ValueError(
+                f"home_categories = {self.home_categories}, but the shop has only "
+                f"{self.departments * self.categories} categories"
             )
         if self.drift.new_categories >= self.departments * self.categories // 2:
             raise ValueError("drift.new_categories must leave half of the categories on sale")

@@ -98,11 +98,18 @@ class Shelf:
         settings: SimulatorSettings,
         generator: np.random.Generator,
     ) -> np.ndarray:
-        """Return an item each user would start from: by department, demand, then brand."""
+        """Return an item each user would start from: by department, demand, then brand.
+
+        Or, where users are at home somewhere, in that share of all starts by home category, then
+        brand.
+        """
         department = choose(people.departments[user], generator)
         first = np.searchsorted(self.shop.department, np.arange(settings.departments + 1))
         low, high = self.mass[first[department]], self.mass[first[department + 1]]
         category = self.shop.category[self._at(low + generator.random(len(user)) * (high - low))]
+        if settings.home_categories:
+            category = self._at_home(people, user, category, settings, generator)
+            department = category // settings.categories
         brands = department[:, None] * settings.brands + np.arange(settings.brands)
         liking = np.exp(people.brands[user[:, None], brands])
         brand = choose(liking / liking.sum(axis=1, keepdims=True), generator)
@@ -110,6 +117,21 @@ class Shelf:
         low = self.mass[np.searchsorted(self.shop.cell, cell, "left")]
         high = self.mass[np.searchsorted(self.shop.cell, cell, "right")]
         return self._at(low + generator.random(len(user)) * (high - low))
+
+    def _at_home(
+        self,
+        people: People,
+        user: np.ndarray,
+        category: np.ndarray,
+        settings: SimulatorSettings,
+        generator: np.random.Generator,
+    ) -> np.ndarray:
+        """Return ``category``, or for ``home_share`` of the users one of their own that is sold."""
+        number = generator.integers(0, settings.home_categories, len(user))
+        home = people.home[user, number]
+        start, stop = np.searchsorted(self.shop.category, [home, home + 1])
+        chosen = generator.random(len(user)) < settings.home_share
+        return np.where(chosen & (self.mass[stop] > self.mass[start]), home, category)
 
     def _mass_of(self, level: np.ndarray, anchor: np.ndarray) -> np.ndarray:
         stop, start = self.ranges.stop[level, anchor], self.ranges.start[level, anchor]

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from models.data.datasets.simulator.lexicon import DEPARTMENTS, QUALITIES
-from models.data.datasets.simulator.settings import SimulatorSettings
+from models.data.datasets.simulator.settings import ITEM_FIELDS, SimulatorSettings
 
 FIRST_ITEM_ID = 1001
 
@@ -74,7 +74,8 @@ def build_shop(settings: SimulatorSettings, generator: np.random.Generator) -> S
 def item_table(shop: Shop, settings: SimulatorSettings) -> pl.DataFrame:
     """Return the catalogue as a shop would export it, ordered by item id."""
     rows = [_describe(shop, settings, position) for position in np.argsort(shop.item_id)]
-    return pl.DataFrame(rows, orient="row", schema=_item_schema(settings.images))
+    table = pl.DataFrame(rows, orient="row", schema=_item_schema(settings.images))
+    return table.drop([field for field in ITEM_FIELDS if field not in settings.listed])
 
 
 def _item_schema(images: bool) -> dict[str, type[pl.DataType]]:

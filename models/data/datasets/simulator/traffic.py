@@ -112,9 +112,10 @@ def _draw_chains(
     span = settings.warm_up_days * DAY_S
     start = START_S - span + generator.integers(0, span - 2 * DAY_S // 24, chains)
     anchor = shelf.wanted(people, user, settings, generator)
+    intent = people.intent_on(user, shelf.shop.category[anchor], np.zeros(chains), None)
     items, times = [anchor], [start]
     for _ in range(_FOLLOW_UPS):
-        tier = choose(people.intent[user], generator)
+        tier = choose(intent, generator)
         items.append(shelf.near(anchor, tier, generator))
         times.append(times[-1] + generator.integers(*_PAUSE_S, chains))
     users = np.tile(user, 1 + _FOLLOW_UPS)

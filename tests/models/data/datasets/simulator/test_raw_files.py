@@ -55,6 +55,20 @@ def test_same_settings_give_the_same_bytes_and_another_seed_others(tmp_path: Pat
     assert first["items.csv"] != other["items.csv"]
 
 
+def test_a_catalogue_lists_the_fields_it_is_told_to_and_words_tell_the_others(
+    tmp_path: Path,
+) -> None:
+    settings = TINY.model_copy(update={"listed": ("brand",), "images": False})
+    tables = Simulator.load(settings, tmp_path)
+    assert tables.spec.item_fields == ("brand",)
+    assert {"department", "category"}.isdisjoint(tables.items.columns)
+    every = Simulator.load(settings.model_copy(update={"listed": ("category",)}), tmp_path)
+    told = tables.items.join(every.items.select("item_id", "category"), on="item_id")
+    assert all(row["category"] in row["description"] for row in told.iter_rows(named=True))
+    nothing = Simulator.load(settings.model_copy(update={"listed": ()}), tmp_path)
+    assert nothing.spec.item_fields == ()
+
+
 def test_a_user_reads_the_raw_files_with_the_mapping_beside_them(
     root: Path, tables: Tables
 ) -> None:

@@ -129,6 +129,49 @@ def test_browsing_before_the_log_is_more_focused_for_specific_users(world: World
     assert tier[~by_user].mean() > tier[by_user].mean() + 1.5
 
 
+def test_specific_users_are_specific_only_in_their_home_categories() -> None:
+    world = small(home_categories=2, requests=20_000)
+    trigger = world.shop.category[world.requests.trigger[world.shown.request]]
+    user = world.requests.user[world.shown.request]
+    at_home = (world.people.home[user] == trigger[:, None]).any(axis=1)
+    specific, vague = POPULATION_INTENT
+    expected = {(False, True): specific, (False, False): vague, (True, True): vague}
+    for (is_broad, home), intent in expected.items():
+        shares = click_shares(world, (broad(world) == is_broad) & (at_home == home))
+        assert np.abs(shares - intent).max() < 0.06
+
+
+def test_users_start_from_home_categories_as_often_as_home_share_says() -> None:
+    for share in (0.0, 0.5, 1.0):
+        world = small(home_categories=2, home_share=share)
+        home = world.people.home[world.requests.user]
+        assert (home[:, 0] != home[:, 1]).all()
+        trigger = world.shop.category[world.requests.trigger]
+        by_chance = (1 - share) * 2 / len(np.unique(world.shop.category))
+        assert abs((home == trigger[:, None]).any(axis=1).mean() - share - by_chance) < 0.03
+
+
+def test_nobody_starts_from_a_home_category_that_is_not_sold_yet() -> None:
+    drift = DriftSettings(categories_day=7, new_categories=6)
+    world = small(home_categories=2, home_share=1.0, drift=drift)
+    late = launched_later(world.shop, SMALL.model_copy(update={"drift": drift}))
+    early = world.requests.day < 7
+    assert not late[world.requests.trigger[early]].any()
+    assert late[world.requests.trigger[~early]].any()
+
+
+def test_homes_leave_users_and_items_as_they_were(world: World) -> None:
+    homes = small(home_categories=3)
+    np.testing.assert_array_equal(homes.people.intent, world.people.intent)
+    np.testing.assert_array_equal(homes.people.age, world.people.age)
+    np.testing.assert_array_equal(homes.shop.price, world.shop.price)
+
+
+def test_more_home_categories_than_the_shop_has_are_refused() -> None:
+    with pytest.raises(ValidationError, match="home_categories = 25, but the shop has only 24"):
+        SimulatorSettings.model_validate(SMALL.model_dump() | {"home_categories": 25})
+
+
 @pytest.mark.parametrize("seed", [0, 1])
 def test_same_seed_same_log_and_another_seed_another(seed: int) -> None:
     first, second = small(seed=seed), small(seed=seed)
