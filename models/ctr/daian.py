@@ -45,6 +45,7 @@ class DAIANConfig(ModelConfig):
         explicit_from_level: Lowest level of likeness to the trigger in the explicit subsequence;
             ``None`` takes the upper half of the levels.
         explicit_length: Behaviours of that subsequence at most, the newest ones.
+        explicit_count: Whether the head also reads how many they are: E_exp, a mean, does not say.
         uim_steps: Whether UIM reads how alike consecutive behaviours are.
         uim_ids: Whether UIM reads ids of users and items: it learns the clicks of its own train
             requests by them, and the head then trusts E_int too far.
@@ -72,6 +73,7 @@ class DAIANConfig(ModelConfig):
     shift_hidden: PositiveInt = 64
     explicit_from_level: NonNegativeInt | None = None
     explicit_length: PositiveInt = 20
+    explicit_count: bool = True
     uim_steps: bool = True
     uim_ids: bool = False
     uim_epochs: PositiveInt = 20
@@ -114,7 +116,7 @@ class DAIAN(CTRModel):
             inputs += levels
         if config.die:
             self.die = DiverseIntent(width, levels if config.uim else 0, wide, config.heads)
-            inputs += 2 * wide
+            inputs += 2 * wide + config.explicit_count
         if config.sein:
             self.enhancer = HybridEnhancer(width, levels, narrow, hidden)
             inputs += narrow
@@ -191,6 +193,7 @@ class DAIAN(CTRModel):
         else:
             intent = self._given_intent(asked.batch)
         intents: tuple[Tensor, ...] = ()
+        number: tuple[Tensor, ...] = ()
         if self.settings.die:
             kept, offsets = self.explicit_subsequence(asked.batch)
             history = Sequences(table, asked.batch.jagged.offsets, places)
@@ -199,6 +202,8 @@ class DAIAN(CTRModel):
                 intent, asked.rows(trigger), target, history, alike, starts
             )
             intents = (asked.each(implicit), explicit)
+            if self.settings.explicit_count:
+                number = (asked.each(offsets.diff().unsqueeze(-1).to(target.dtype).log1p()),)
         intent = asked.each(intent)
         if true_intent:
             return Output(self.die_head(join(*intents, target, trigger)).squeeze(-1), intent)
@@ -211,7 +216,7 @@ class DAIAN(CTRModel):
             similarity = self.enhancer(target, trigger, level)
             parts.append(similarity)
             intents = self.shift(similarity, *intents) if intents else ()
-        logit = self.head(join(*parts, *intents)).squeeze(-1)
+        logit = self.head(join(*parts, *number, *intents)).squeeze(-1)
         return Output(logit, intent if self.settings.uim else None)
 
     def _given_intent(self, batch: Batch) -> Float[Tensor, "B n"]:

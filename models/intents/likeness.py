@@ -88,6 +88,8 @@ class Likeness(nn.Module):
     ) -> tuple[Int[Tensor, " K"], Int[Tensor, " R1"]]:
         """Return the places of each row's last items of level ``lowest`` or above, and offsets.
 
+        The asking item itself is left out.
+
         Args:
             asking: The item of each row.
             items: The others, row after row.
@@ -96,7 +98,9 @@ class Likeness(nn.Module):
             limit: Items that a row keeps at most.
         """
         if not native.takes(self.content):
-            return newest_chosen(self(asking, items, offsets) >= lowest, offsets, limit)
+            alike = self(asking, items, offsets) >= lowest
+            alike &= items != asking.repeat_interleave(offsets.diff())
+            return newest_chosen(alike, offsets, limit)
         # Level i and above is what exceeds the edge below it.
         edge = self.edges[lowest - 1 : lowest] if lowest else self.edges.new_full((1,), -torch.inf)
         pairs = native.Pairs(asking, items, offsets)

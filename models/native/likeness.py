@@ -130,6 +130,8 @@ def newest_above(
 ) -> tuple[Int64[Tensor, " K"], Int64[Tensor, " R1"]]:
     """Return the places of each row's last pairs whose cosine is above ``edge``, and their offsets.
 
+    Pairs of an item with itself are left out.
+
     Args:
         content: Of every item, rows of length 1.
         coarse: The same in 8 bits.

@@ -200,14 +200,18 @@ def test_heads_that_do_not_divide_the_width_are_refused() -> None:
 
 
 def test_the_explicit_subsequence_is_what_the_labels_call_alike(dataset: Dataset) -> None:
-    """The level of a behaviour against the trigger is that of a target: one definition."""
+    """The level of a behaviour against the trigger is that of a target: one definition.
+
+    The trigger itself is left out, which stands in the history since it was clicked.
+    """
     model = model_with(dataset, explicit_from_level=2, explicit_length=50)
     batch = batch_of(dataset)
     alike = padded_alike(model, batch)
     for column in range(batch.history.shape[1]):
         levels = model.pair_level(batch.history[:, column], batch.trigger_item)
         real = batch.history_mask[:, column]
-        assert torch.equal(alike[:, column][real], (levels >= 2)[real])
+        other = batch.history[:, column] != batch.trigger_item
+        assert torch.equal(alike[:, column][real], (levels >= 2)[real] & other[real])
     assert alike[batch.history_mask].any()
     assert not alike[batch.history_mask].all()
 
@@ -232,6 +236,7 @@ def test_a_behaviour_without_content_is_never_alike(dataset: Dataset) -> None:
     assert not alike[(batch.history == item)].any()
     assert not alike[of_trigger].any()
     others = (batch.history != item) & batch.history_mask & ~of_trigger[:, None]
+    others &= batch.history != batch.trigger_item[:, None]
     assert alike[others].all()
 
 
@@ -239,6 +244,20 @@ def test_without_a_trigger_there_is_no_explicit_subsequence_but_a_score(dataset:
     model, batch = model_with(dataset), batch_of(dataset, triggered=False)
     assert not padded_alike(model, batch).any()
     assert model(batch).isfinite().all()
+
+
+def test_the_head_reads_how_many_behaviours_are_alike(dataset: Dataset) -> None:
+    batch, read = batch_of(dataset), list[torch.Tensor]()
+    for counted in (True, False):
+        model = model_with(dataset, explicit_from_level=1, explicit_count=counted)
+        model.head.register_forward_pre_hook(lambda _, inputs: read.append(inputs[0]))
+        model(batch)
+        number = padded_alike(model, batch).sum(1, keepdim=True).float().log1p()
+    with_it, without = read
+    assert with_it.shape[1] == without.shape[1] + 1
+    assert number.unique().numel() > 2
+    assert torch.isclose(with_it, number).all(0).sum() == 1
+    assert not torch.isclose(without, number).all(0).any()
 
 
 def test_an_item_learns_nothing_from_the_enhancers_second_term(dataset: Dataset) -> None:

@@ -37,6 +37,16 @@ def test_likeness_is_the_level_of_the_centred_cosine_whoever_computes_it(
     assert kept[1].tolist() == [0, 4, 4, 4 + int(expected[39] >= 2)]
 
 
+@pytest.mark.parametrize("width", [16, 6])
+def test_no_item_is_alike_to_itself(width: int) -> None:
+    content = torch.randn(5, width, generator=torch.Generator().manual_seed(0))
+    likeness = Likeness(content, torch.zeros(width), torch.tensor([0.5]))
+    items, offsets = torch.tensor([3, 1, 3, 4, 3, 3]), torch.tensor([0, 4, 6])
+    places, starts = likeness.newest_alike(torch.tensor([3, 1]), items, offsets, 0, 3)
+    assert places.tolist() == [1, 3, 4, 5]
+    assert starts.tolist() == [0, 2, 4]
+
+
 def test_the_steps_of_a_row_are_the_levels_from_each_item_to_the_next() -> None:
     content = torch.nn.functional.one_hot(torch.tensor([0, 0, 1, 1, 2]), 3).float()
     content[4] = 0.0  # without content

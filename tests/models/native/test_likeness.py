@@ -75,9 +75,11 @@ def test_the_newest_above_an_edge_are_kept_in_their_order(limit: int) -> None:
     content, pairs = content_of(), pairs_of()
     places, offsets = newest_above(content, Coarse.of(content), pairs, EDGES[:1], limit)
     level = expected_levels(content, pairs, EDGES[:1])
+    assert (pairs.items == pairs.asking.repeat_interleave(pairs.offsets.diff())).any()
     for row in range(ROWS):
         start, end = int(pairs.offsets[row]), int(pairs.offsets[row + 1])
-        alike = [place for place in range(start, end) if level[place] == 1]
+        others = [t for t in range(start, end) if pairs.items[t] != pairs.asking[row]]
+        alike = [place for place in others if level[place] == 1]
         assert places[offsets[row] : offsets[row + 1]].tolist() == alike[-limit:]
 
 
