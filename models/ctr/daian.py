@@ -12,7 +12,7 @@ from models.ctr.base import CTRModel, ModelConfig, Output, Stage, require_multip
 from models.data.batch import Batch
 from models.data.catalogue import Catalogue
 from models.errors import ConfigError, TrainingError
-from models.intents.likeness import Likeness
+from models.intents.likeness import Likeness, newest_chosen
 from models.layers.attention import Normalisation, TargetAttention
 from models.layers.embedding import ItemEmbedding, UserEmbedding
 from models.layers.intent import DiverseIntent, IntentEstimator, Sequences
@@ -47,6 +47,7 @@ class DAIANConfig(ModelConfig):
         explicit_length: Behaviours of that subsequence at most, the newest ones.
         explicit_count: Whether the head also reads how many they are: E_exp, a mean, does not say.
         uim_steps: Whether UIM reads how alike consecutive behaviours are.
+        uim_alike: Whether UIM reads how alike the behaviours are to the trigger.
         uim_ids: Whether UIM reads ids of users and items: it learns the clicks of its own train
             requests by them, and the head then trusts E_int too far.
         uim_epochs: Epochs of stage 1 at most.
@@ -75,6 +76,7 @@ class DAIANConfig(ModelConfig):
     explicit_length: PositiveInt = 20
     explicit_count: bool = True
     uim_steps: bool = True
+    uim_alike: bool = True
     uim_ids: bool = False
     uim_epochs: PositiveInt = 20
     uim_batch_size: PositiveInt = 256
@@ -111,7 +113,8 @@ class DAIAN(CTRModel):
         if config.uim:
             self.uim = IntentEstimator(
                 catalogue, dim, config.uim_hidden, levels,
-                steps=config.uim_steps, ids=config.uim_ids, dropout=config.dropout,
+                shares=config.uim_steps + config.uim_alike, ids=config.uim_ids,
+                dropout=config.dropout,
             )  # fmt: skip
             inputs += levels
         if config.die:
@@ -158,20 +161,28 @@ class DAIAN(CTRModel):
         if not self.settings.uim:
             return None
         found, (trigger_row, rows) = self.items.distinct(batch.trigger_item, batch.jagged.items)
-        return self._estimate(batch, found, trigger_row, rows)
+        return self._estimate(batch, found, trigger_row, rows, self.trigger_level(batch))
 
     def score_candidates(self, request: Batch, candidates: Int[Tensor, " C"]) -> Output:
         """Return the logit of each candidate, the user side computed once."""
         return self._score(request, candidates, False)
 
     def _estimate(
-        self, batch: Batch, found: Int[Tensor, " N"], trigger: Tensor, places: Tensor
+        self,
+        batch: Batch,
+        found: Int[Tensor, " N"],
+        trigger: Int[Tensor, " B"],
+        places: Int[Tensor, " E"],
+        level: Int[Tensor, " E"],
     ) -> Float[Tensor, "B n"]:
         """Return E_int of each row; ``trigger`` and ``places`` point into ``found``."""
-        histories = batch.jagged
-        wanted = self.settings.uim_steps
-        steps = self.likeness.steps(histories.items, histories.offsets) if wanted else None
-        return self.uim(batch, found, trigger, places, steps).exp()
+        histories, shares = batch.jagged, list[Tensor]()
+        if self.settings.uim_steps:
+            shares.append(self.likeness.steps(histories.items, histories.offsets))
+        if self.settings.uim_alike:
+            shares.append(level)
+        read = [self.likeness.shares(one, histories.offsets) for one in shares]
+        return self.uim(batch, found, trigger, places, read).exp()
 
     @property
     def _pretrains_die(self) -> bool:
@@ -188,22 +199,17 @@ class DAIAN(CTRModel):
         # Once a request, outside training: there batches are shuffled, and dropout is a row's own.
         asked = Requests(batch) if self.training or true_intent else Requests.of(batch)
         places, starts = asked.events(rows), asked.starts
+        trigger_level = self.trigger_level(asked.batch)
         if self.settings.uim and not true_intent:
-            intent = self._estimate(asked.batch, found, asked.rows(trigger_row), places)
+            intent = self._estimate(
+                asked.batch, found, asked.rows(trigger_row), places, trigger_level
+            )
         else:
             intent = self._given_intent(asked.batch)
-        intents: tuple[Tensor, ...] = ()
-        number: tuple[Tensor, ...] = ()
+        intents, number = list[Tensor](), ()
         if self.settings.die:
-            kept, offsets = self.explicit_subsequence(asked.batch)
             history = Sequences(table, asked.batch.jagged.offsets, places)
-            alike = Sequences(table, offsets, places[kept])
-            implicit, explicit = self.die(
-                intent, asked.rows(trigger), target, history, alike, starts
-            )
-            intents = (asked.each(implicit), explicit)
-            if self.settings.explicit_count:
-                number = (asked.each(offsets.diff().unsqueeze(-1).to(target.dtype).log1p()),)
+            *intents, number = self._diverse(asked, intent, trigger, target, history, trigger_level)
         intent = asked.each(intent)
         if true_intent:
             return Output(self.die_head(join(*intents, target, trigger)).squeeze(-1), intent)
@@ -215,9 +221,28 @@ class DAIAN(CTRModel):
             level = self.pair_level(targets, asked.batch.trigger_item, starts)
             similarity = self.enhancer(target, trigger, level)
             parts.append(similarity)
-            intents = self.shift(similarity, *intents) if intents else ()
+            intents = self.shift(similarity, *intents) if intents else []
         logit = self.head(join(*parts, *number, *intents)).squeeze(-1)
         return Output(logit, intent if self.settings.uim else None)
+
+    def _diverse(
+        self,
+        asked: Requests,
+        intent: Float[Tensor, "B n"],
+        trigger: Float[Tensor, "T D"],
+        target: Float[Tensor, "T D"],
+        history: Sequences,
+        level: Int[Tensor, " E"],
+    ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+        """Return E_imp and E_exp, and how many behaviours are alike where the head reads that."""
+        kept, offsets = self.explicit_subsequence(asked.batch, level)
+        alike = Sequences(history.table, offsets, history.rows[kept])
+        implicit, explicit = self.die(
+            intent, asked.rows(trigger), target, history, alike, asked.starts
+        )
+        number = offsets.diff().unsqueeze(-1).to(target.dtype).log1p()
+        counted = (asked.each(number),) if self.settings.explicit_count else ()
+        return asked.each(implicit), explicit, counted
 
     def _given_intent(self, batch: Batch) -> Float[Tensor, "B n"]:
         """Return y_int, or nothing to concatenate where there is no UIM."""
@@ -248,11 +273,25 @@ class DAIAN(CTRModel):
             starts = torch.tensor([0, len(targets)]) if one else torch.arange(len(trigger) + 1)
         return self.likeness(trigger, targets, starts.to(trigger.device))
 
-    def explicit_subsequence(self, batch: Batch) -> tuple[Int[Tensor, " S"], Int[Tensor, " B1"]]:
-        """Return the places of the newest alike behaviours in the histories, and their offsets."""
-        asked = (batch.trigger_item, batch.jagged.items, batch.jagged.offsets)
-        lowest, limit = self.explicit_from_level, self.settings.explicit_length
-        return self.likeness.newest_alike(*asked, lowest, limit)
+    def trigger_level(self, batch: Batch) -> Int[Tensor, " E"]:
+        """Return each behaviour's level with the trigger; -1 for the trigger itself.
+
+        It is -1 where either has no content too.
+        """
+        histories = batch.jagged
+        return self.likeness.others(batch.trigger_item, histories.items, histories.offsets)
+
+    def explicit_subsequence(
+        self, batch: Batch, level: Int[Tensor, " E"]
+    ) -> tuple[Int[Tensor, " S"], Int[Tensor, " B1"]]:
+        """Return the places of the newest alike behaviours in the histories, and their offsets.
+
+        Args:
+            batch: The requests.
+            level: Their `trigger_level`.
+        """
+        alike = level >= self.explicit_from_level
+        return newest_chosen(alike, batch.jagged.offsets, self.settings.explicit_length)
 
 
 def _likeness(catalogue: Catalogue) -> Likeness:

@@ -60,51 +60,38 @@ class Likeness(nn.Module):
         level = similarity_level(similarity, self.edges)
         return torch.where(similarity.isnan(), -1, level)
 
-    def steps(self, items: Int[Tensor, " P"], offsets: Int[Tensor, " R1"]) -> Float[Tensor, "R n"]:
-        """Return each row's share of steps, from one item to the next, at every level.
+    def others(
+        self, asking: Int[Tensor, " R"], items: Int[Tensor, " P"], offsets: Int[Tensor, " R1"]
+    ) -> Int[Tensor, " P"]:
+        """Return what `forward` does, but -1 for the asking item itself, which tells nothing."""
+        itself = items == torch.repeat_interleave(asking, offsets.diff(), output_size=len(items))
+        return self(asking, items, offsets).masked_fill(itself, -1)
 
-        Steps from or to an item without content are left out; without any the shares are zero.
+    def shares(self, level: Int[Tensor, " P"], offsets: Int[Tensor, " R1"]) -> Float[Tensor, "R n"]:
+        """Return each row's share of known levels at every level; zeros without any.
+
+        Args:
+            level: Levels, row after row; -1 where it is not known.
+            offsets: Where each row starts, and the end of the last one.
+        """
+        count, levels = len(offsets) - 1, self.edges.numel() + 1
+        row = torch.repeat_interleave(offsets.diff(), output_size=len(level))
+        known = level >= 0
+        places = row[known] * levels + level[known]
+        number = torch.bincount(places, minlength=count * levels).view(count, levels)
+        return number / number.sum(-1, keepdim=True).clamp_min(1)
+
+    def steps(self, items: Int[Tensor, " P"], offsets: Int[Tensor, " R1"]) -> Int[Tensor, " P"]:
+        """Return the level of each item with the one before it; -1 for the first of a row.
 
         Args:
             items: Items in order, row after row.
             offsets: Where each row starts in ``items``, and the end of the last one.
         """
-        count, levels = len(offsets) - 1, self.edges.numel() + 1
         alone = torch.arange(max(len(items), 1), device=items.device)  # a row each
-        level = self(items[:-1], items[1:], alone)
-        row = torch.repeat_interleave(offsets.diff(), output_size=len(items))
-        counted = (level >= 0) & (row[1:] == row[:-1])
-        places = row[1:][counted] * levels + level[counted]
-        number = torch.bincount(places, minlength=count * levels).view(count, levels)
-        return number / number.sum(-1, keepdim=True).clamp_min(1)
-
-    def newest_alike(
-        self,
-        asking: Int[Tensor, " R"],
-        items: Int[Tensor, " P"],
-        offsets: Int[Tensor, " R1"],
-        lowest: int,
-        limit: int,
-    ) -> tuple[Int[Tensor, " K"], Int[Tensor, " R1"]]:
-        """Return the places of each row's last items of level ``lowest`` or above, and offsets.
-
-        The asking item itself is left out.
-
-        Args:
-            asking: The item of each row.
-            items: The others, row after row.
-            offsets: Where each row starts in ``items``, and the end of the last one.
-            lowest: The lowest level.
-            limit: Items that a row keeps at most.
-        """
-        if not native.takes(self.content):
-            alike = self(asking, items, offsets) >= lowest
-            alike &= items != asking.repeat_interleave(offsets.diff())
-            return newest_chosen(alike, offsets, limit)
-        # Level i and above is what exceeds the edge below it.
-        edge = self.edges[lowest - 1 : lowest] if lowest else self.edges.new_full((1,), -torch.inf)
-        pairs = native.Pairs(asking, items, offsets)
-        return native.newest_above(self.content, self._coarse, pairs, edge, limit)
+        level = F.pad(self(items[:-1], items[1:], alone), (min(len(items), 1), 0), value=-1)
+        first = offsets[:-1][offsets[:-1] < len(items)]
+        return level.index_fill(0, first, -1)
 
 
 def newest_chosen(

@@ -32,16 +32,17 @@ class Sequences(NamedTuple):
 class IntentEstimator(nn.Module):
     """UIM: softmax of an MLP on user, history and trigger (Eq. 4–5), with tables of its own.
 
-    A history enters as its mean, and as the levels of likeness between its behaviours and the next
-    ones: y_int is such a level, between a trigger and a click. Context fields take no part: some,
-    as the price shown, are of one impression, and the intent is of the whole request.
+    A history enters as its mean, and as shares of the levels of likeness in it: between behaviours
+    and the next ones, and with the trigger. y_int is of such levels, of clicks and trigger. Context
+    fields take no part: some, as the price shown, are of one impression, and the intent is of the
+    whole request.
 
     Args:
         catalogue: The id spaces.
         dim: Width of one id or field embedding.
         hidden: Hidden layers of the MLP.
         levels: Number n of similarity levels.
-        steps: Whether the levels along the history take part.
+        shares: Number of sets of shares that take part.
         ids: Whether user and item ids do. Those of items do where items have no side fields.
         dropout: Share of hidden units dropped in training.
     """
@@ -53,7 +54,7 @@ class IntentEstimator(nn.Module):
         hidden: Sequence[int],
         levels: int,
         *,
-        steps: bool,
+        shares: int,
         ids: bool,
         dropout: float,
     ) -> None:
@@ -62,7 +63,7 @@ class IntentEstimator(nn.Module):
         self.items = (ItemEmbedding if item_ids else ItemFields)(catalogue, dim)
         user = UserEmbedding(catalogue, dim, context=False) if ids else UserFields(catalogue, dim)
         self.user: UserEmbedding | UserFields = user
-        width = user.width + 2 * self.items.width + levels * steps
+        width = user.width + 2 * self.items.width + levels * shares
         self.mlp = MLP(width, hidden, levels, dropout)
 
     def forward(
@@ -71,7 +72,7 @@ class IntentEstimator(nn.Module):
         found: Int[Tensor, " N"],
         trigger: Int[Tensor, " B"],
         history: Int[Tensor, " E"],
-        steps: Float[Tensor, "B n"] | None,
+        shares: Sequence[Float[Tensor, "B n"]],
     ) -> Float[Tensor, "B n"]:
         """Return log E_int of each impression's request.
 
@@ -80,13 +81,11 @@ class IntentEstimator(nn.Module):
             found: The distinct items of the batch: `ItemEmbedding.distinct`.
             trigger: Place of each trigger among them.
             history: Place of each behaviour.
-            steps: The shares of the levels along each history: `Likeness.steps`.
+            shares: Shares of the levels in each history, along it and with the trigger.
         """
         table = self.items(found)
         mean = mean_rows(table, history, batch.jagged.offsets)
-        inputs = [self.user(batch), mean, take_rows(table, trigger)]
-        if steps is not None:
-            inputs.append(steps)
+        inputs = (self.user(batch), mean, take_rows(table, trigger), *shares)
         return torch.log_softmax(self.mlp(torch.cat(inputs, dim=-1)), dim=-1)
 
 

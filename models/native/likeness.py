@@ -35,10 +35,9 @@ class _Call(ctypes.Structure):
 
     _fields_ = [
         *((name, ctypes.c_int64) for name in ("rows", "items", "pairs", "dim", "coarse_dim")),
-        *((name, ctypes.c_int64) for name in ("edges", "limit", "threads", "instructions")),
+        *((name, ctypes.c_int64) for name in ("edges", "threads", "instructions")),
         *((name, ctypes.c_void_p) for name in ("content", "coarse", "step", "slack", "asking")),
-        *((name, ctypes.c_void_p) for name in ("item", "offsets", "edge", "level", "places")),
-        ("ends", ctypes.c_void_p),
+        *((name, ctypes.c_void_p) for name in ("item", "offsets", "edge", "level")),
     ]
 
 
@@ -116,62 +115,22 @@ def levels(
     Raises:
         NativeCallError: an item or an offset points outside.
     """
-    found = torch.empty(len(pairs.items), dtype=torch.int64)
-    _run((content, *coarse), pairs, edges, {"level": found})
-    return found
-
-
-def newest_above(
-    content: Float32[Tensor, "N C"],
-    coarse: Coarse,
-    pairs: Pairs,
-    edge: Float32[Tensor, " 1"],
-    limit: int,
-) -> tuple[Int64[Tensor, " K"], Int64[Tensor, " R1"]]:
-    """Return the places of each row's last pairs whose cosine is above ``edge``, and their offsets.
-
-    Pairs of an item with itself are left out.
-
-    Args:
-        content: Of every item, rows of length 1.
-        coarse: The same in 8 bits.
-        pairs: The pairs.
-        edge: The edge.
-        limit: Pairs that a row keeps at most.
-
-    Raises:
-        NativeCallError: an item or an offset points outside, or nothing is to be kept.
-    """
-    if limit < 1:
-        raise NativeCallError(f"A limit of {limit} pairs, expected 1 or more.")
-    places = torch.empty(len(pairs.items), dtype=torch.int64)
-    ends = torch.empty(len(pairs.offsets), dtype=torch.int64)
-    _run((content, *coarse), pairs, edge, {"places": places, "ends": ends}, limit)
-    return places[: int(ends[-1])], ends
-
-
-def _run(
-    tables: tuple[Tensor, ...],
-    pairs: Pairs,
-    edges: Tensor,
-    outputs: dict[str, Tensor],
-    limit: int = 0,
-) -> None:
     asking, items, offsets = (one.to(torch.int64).contiguous() for one in pairs)
-    content, coarse, step, slack = (one.contiguous() for one in tables)
+    content, bits, step, slack = (one.contiguous() for one in (content, *coarse))
     edge = edges.to(torch.float32).contiguous()
-    shapes = {len(one) for one in (content, coarse, step, slack)}
+    shapes = {len(one) for one in (content, bits, step, slack)}
     if offsets.shape != (len(asking) + 1,) or len(shapes) > 1:
         raise NativeCallError(f"{len(offsets)} offsets for {len(asking)} rows, tables of {shapes}.")
+    found = torch.empty(len(items), dtype=torch.int64)
     call = _Call(
         rows=len(asking), items=len(content), pairs=len(items), dim=content.shape[1],
-        coarse_dim=coarse.shape[1], edges=len(edge), limit=limit,
+        coarse_dim=bits.shape[1], edges=len(edge),
         threads=torch.get_num_threads(), instructions=INSTRUCTIONS.index(chosen_instructions()),
-        content=content.data_ptr(), coarse=coarse.data_ptr(), step=step.data_ptr(),
+        content=content.data_ptr(), coarse=bits.data_ptr(), step=step.data_ptr(),
         slack=slack.data_ptr(), asking=asking.data_ptr(), item=items.data_ptr(),
-        offsets=offsets.data_ptr(), edge=edge.data_ptr(),
-        **{name: one.data_ptr() for name, one in outputs.items()},
+        offsets=offsets.data_ptr(), edge=edge.data_ptr(), level=found.data_ptr(),
     )  # fmt: skip
     status = library().intentflow_likeness(ctypes.byref(call))
     if status:
         raise NativeCallError(f"The likeness kernel refused the call: {_ERRORS[status]}.")
+    return found

@@ -1,5 +1,5 @@
-// What Python calls of likeness.h: checks, the rows' shares among threads, and the places kept side
-// by side. The same call gives the same result with any number of threads.
+// What Python calls of likeness.h: checks, and the rows' shares among threads. The same call gives
+// the same result with any number of threads.
 #include "likeness.h"
 
 #include <algorithm>
@@ -48,13 +48,6 @@ void compare(const LikenessCall& call) {
   }
   const LikenessKernel chosen = kernel(call.instructions);
   run_parts(count, [&](int64_t part) { chosen(call, shares[part]); });
-  if (!call.limit) return;
-  call.ends[0] = 0;
-  for (int64_t row = 0; row < call.rows; ++row) {
-    const int64_t* from = call.places + call.offsets[row];
-    std::copy(from, from + call.ends[row + 1], call.places + call.ends[row]);
-    call.ends[row + 1] += call.ends[row];
-  }
 }
 
 }  // namespace

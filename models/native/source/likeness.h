@@ -21,7 +21,6 @@ struct LikenessCall {
   int64_t rows, items, pairs;        // items: rows of the tables
   int64_t dim, coarse_dim;           // floats of a row, a multiple of LANES; bytes, of COARSE
   int64_t edges;
-  int64_t limit;                     // 0: levels; otherwise the newest pairs above all edges, so many
   int64_t threads, instructions;
   const float* content;              // items, dim
   const int8_t* coarse;              // items, coarse_dim: zeros behind dim
@@ -29,8 +28,7 @@ struct LikenessCall {
   const int64_t *asking;             // rows
   const int64_t *item, *offsets;     // pairs; rows + 1
   const float* edge;                 // ascending
-  int64_t* level;                    // pairs; without a limit
-  int64_t *places, *ends;            // pairs, rows + 1: the pairs kept, row after row, ascending
+  int64_t* level;                    // pairs
 };
 
 constexpr int64_t COARSE = 32;

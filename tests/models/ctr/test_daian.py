@@ -33,7 +33,7 @@ def batch_of(dataset: Dataset, *, triggered: bool = True) -> Batch:
 
 def padded_alike(model: DAIAN, batch: Batch) -> torch.Tensor:
     empty = torch.zeros_like(batch.history_mask)
-    places, _ = model.explicit_subsequence(batch)
+    places, _ = model.explicit_subsequence(batch, model.trigger_level(batch))
     alike = torch.zeros(len(batch.jagged.items), dtype=torch.bool).index_fill_(0, places, True)
     return empty.masked_scatter(batch.history_mask, alike)
 

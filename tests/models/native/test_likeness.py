@@ -5,7 +5,7 @@ import torch
 
 from models.native import likeness as native
 from models.native.library import INSTRUCTIONS, SWITCH, NativeCallError, available, supports
-from models.native.likeness import Coarse, Pairs, levels, newest_above
+from models.native.likeness import Coarse, Pairs, levels
 
 pytestmark = pytest.mark.skipif(not available(), reason="the native kernels were not built")
 ITEMS, WIDTH, ROWS = 200, 48, 30
@@ -69,20 +69,6 @@ def test_an_edge_between_the_bytes_and_the_floats_is_told_by_the_floats() -> Non
             assert levels(content, Coarse.of(content), pairs, edge)[place] == level
 
 
-@pytest.mark.usefixtures("instructions")
-@pytest.mark.parametrize("limit", [1, 3, 100])
-def test_the_newest_above_an_edge_are_kept_in_their_order(limit: int) -> None:
-    content, pairs = content_of(), pairs_of()
-    places, offsets = newest_above(content, Coarse.of(content), pairs, EDGES[:1], limit)
-    level = expected_levels(content, pairs, EDGES[:1])
-    assert (pairs.items == pairs.asking.repeat_interleave(pairs.offsets.diff())).any()
-    for row in range(ROWS):
-        start, end = int(pairs.offsets[row]), int(pairs.offsets[row + 1])
-        others = [t for t in range(start, end) if pairs.items[t] != pairs.asking[row]]
-        alike = [place for place in others if level[place] == 1]
-        assert places[offsets[row] : offsets[row + 1]].tolist() == alike[-limit:]
-
-
 def test_the_bytes_are_no_further_off_than_they_say() -> None:
     content = content_of()
     coarse = Coarse.of(content)
@@ -108,8 +94,6 @@ def test_what_points_outside_or_does_not_fit_is_refused() -> None:
             levels(content, coarse, Pairs(one, one, wrong), EDGES)
     with pytest.raises(NativeCallError, match="tables of"):
         levels(content[:9], coarse, Pairs(one, one, offsets), EDGES)
-    with pytest.raises(NativeCallError, match="limit of 0"):
-        newest_above(content, coarse, Pairs(one, one, offsets), EDGES[:1], 0)
 
 
 def test_other_widths_devices_and_types_are_left_to_torch() -> None:
