@@ -11,7 +11,7 @@ from torch import Tensor
 from models.ctr.base import CTRModel, ModelConfig, Output, Stage, require_multiple
 from models.data.batch import Batch
 from models.data.catalogue import Catalogue
-from models.errors import ConfigError, TrainingError
+from models.errors import TrainingError
 from models.intents.likeness import Likeness, newest_chosen
 from models.layers.attention import Normalisation, TargetAttention
 from models.layers.embedding import ItemEmbedding, UserEmbedding
@@ -99,7 +99,7 @@ class DAIAN(CTRModel):
     def __init__(self, config: DAIANConfig, catalogue: Catalogue) -> None:
         super().__init__(config, catalogue)
         self.settings = config
-        self.likeness = _likeness(catalogue)
+        self.likeness = Likeness.of(catalogue, "daian")
         dim, hidden = config.embedding_dim, config.attention_hidden
         levels = self.likeness.edges.numel() + 1
         wide, narrow = config.intent_width, config.similarity_width
@@ -229,7 +229,7 @@ class DAIAN(CTRModel):
         self,
         asked: Requests,
         intent: Float[Tensor, "B n"],
-        trigger: Float[Tensor, "T D"],
+        trigger: Float[Tensor, "P D"],
         target: Float[Tensor, "T D"],
         history: Sequences,
         level: Int[Tensor, " E"],
@@ -292,15 +292,3 @@ class DAIAN(CTRModel):
         """
         alike = level >= self.explicit_from_level
         return newest_chosen(alike, batch.jagged.offsets, self.settings.explicit_length)
-
-
-def _likeness(catalogue: Catalogue) -> Likeness:
-    content, mean, edges = catalogue.content, catalogue.content_mean, catalogue.intent_edges
-    if content is None or mean is None or edges is None:
-        raise ConfigError(
-            "DAIAN needs item embeddings and intent levels, and the catalogue has none.",
-            where="model: daian",
-            allowed="a catalogue made with content and intents",
-            do="Run embed_items and bin_intents first, or train DIN, which needs neither.",
-        )
-    return Likeness(content, mean, edges)

@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from models.data.catalogue import Catalogue
+from models.errors import ConfigError
 from models.intents.binning import centre_content, similarity_level
 from models.native import likeness as native
 
@@ -36,6 +38,24 @@ class Likeness(nn.Module):
         centred[~centred.any(-1)] = torch.nan  # then so is every cosine with what has no content
         self.register_buffer("content", centred, persistent=False)
         self.register_buffer("edges", edges, persistent=False)
+
+    @classmethod
+    def of(cls, catalogue: Catalogue, model: str) -> "Likeness":
+        """Return the likeness of the catalogue's items.
+
+        Raises:
+            ConfigError: it has no content or no levels; ``model`` is what asks for them.
+        """
+        content, mean, edges = catalogue.content, catalogue.content_mean, catalogue.intent_edges
+        name = model.upper()
+        if content is None or mean is None or edges is None:
+            raise ConfigError(
+                f"{name} needs item embeddings and intent levels, and the catalogue has none.",
+                where=f"model: {model}",
+                allowed="a catalogue made with content and intents",
+                do="Run embed_items and bin_intents first, or train DIN, which needs neither.",
+            )
+        return cls(content, mean, edges)
 
     @cached_property
     def _coarse(self) -> native.Coarse:
