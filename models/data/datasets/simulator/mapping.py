@@ -1,13 +1,17 @@
 """How the ``generic`` adapter reads the simulated shop's raw files: what a user would write."""
 
 from models.data.datasets.generic_settings import GenericSettings
-from models.data.datasets.simulator.settings import ItemField
+from models.data.datasets.simulator.settings import ITEM_FIELDS, ItemField
 
 IMAGE_FOLDER = "images"
 
 
 def mapping(
-    path: str, *, fields: tuple[ItemField, ...], images: bool, blocks: bool = False
+    path: str,
+    *,
+    images: bool,
+    blocks: bool = False,
+    fields: tuple[ItemField, ...] = ITEM_FIELDS,
 ) -> GenericSettings:
     """Return the settings of the ``generic`` adapter for raw files in folder ``path``."""
     some = "/*" if blocks else ""
