@@ -37,7 +37,8 @@ def click_probability(
 
     It is ``click_rate · intent[tier] · 5 · exp(z - var(z) / 2)``: as every tier is shown equally
     often, a user's clicks fall on the tiers by the user's intent, and every user clicks equally
-    often. ``z`` gathers taste (brand and price), popularity, the day's ``fashion`` and noise.
+    often. ``z`` gathers taste (brand and price, and at home quality), popularity, the day's
+    ``fashion`` and noise.
     """
     user, day = requests.user[shown.request], requests.day[shown.request]
     category = shop.category[requests.trigger[shown.request]]
@@ -57,6 +58,9 @@ def click_probability(
     if fashion is not None:
         z = z + fashion[day, shop.category[shown.item]]
         variance += drift.fashion**2
+    at_home, liking = people.quality_liking(user, shop.category[shown.item])
+    liking = liking[np.arange(len(at_home)), shop.quality[shown.item[at_home]]]
+    z[at_home] += settings.quality_taste * liking - settings.quality_taste**2 / 2
     return np.minimum(rate * np.exp(z - variance / 2), MAX_CLICK)
 
 

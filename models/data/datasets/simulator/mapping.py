@@ -1,7 +1,7 @@
 """How the ``generic`` adapter reads the simulated shop's raw files: what a user would write."""
 
 from models.data.datasets.generic_settings import GenericSettings
-from models.data.datasets.simulator.settings import ITEM_FIELDS, ItemField
+from models.data.datasets.simulator.settings import LISTED, ItemField
 
 IMAGE_FOLDER = "images"
 
@@ -11,7 +11,7 @@ def mapping(
     *,
     images: bool,
     blocks: bool = False,
-    fields: tuple[ItemField, ...] = ITEM_FIELDS,
+    fields: tuple[ItemField, ...] = LISTED,
 ) -> GenericSettings:
     """Return the settings of the ``generic`` adapter for raw files in folder ``path``."""
     some = "/*" if blocks else ""

@@ -29,6 +29,8 @@ class People:
         later_intent: ``[U, 5]``, the intent from that day on; equals ``intent`` elsewhere.
         home: ``[U, home_categories]``, the categories a user is at home in, if the shop has such.
         roaming: ``[U, 5]``, the intent outside of them; equals ``intent`` where there are none.
+        qualities: ``[U, home_categories, qualities]``, standard normal liking in each of them; no
+            categories where ``quality_taste`` is 0.
         departments: ``[U, departments]``, where a user starts looking; rows sum to 1.
         brands: ``[U, brands of the shop]``, standard normal liking.
         price: Standard normal; positive for users who like the expensive end of a category.
@@ -42,6 +44,7 @@ class People:
     later_intent: np.ndarray
     home: np.ndarray
     roaming: np.ndarray
+    qualities: np.ndarray
     departments: np.ndarray
     brands: np.ndarray
     price: np.ndarray
@@ -67,6 +70,14 @@ class People:
         at_home = (self.home[user] == category[:, None]).any(axis=1)
         return np.where(at_home[:, None], intent, self.roaming[user])
 
+    def quality_liking(
+        self, user: np.ndarray, category: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return which users like some qualities of ``category``, and their ``[K, qualities]``."""
+        home = self.home[:, : self.qualities.shape[1]]
+        row, number = np.nonzero(home[user] == category[:, None])
+        return row, self.qualities[user[row], number]
+
 
 def build_people(settings: SimulatorSettings, generator: np.random.Generator) -> People:
     """Return the users, half of them (``broad_share``) of broad intent."""
@@ -86,6 +97,7 @@ def build_people(settings: SimulatorSettings, generator: np.random.Generator) ->
         later_intent=np.where(shifted[:, None], turned, intent),
         home=np.zeros((num, 0), dtype=int),
         roaming=intent,
+        qualities=np.zeros((num, 0, settings.qualities)),
         departments=departments / departments.sum(axis=1, keepdims=True),
         brands=generator.normal(0, 1, (num, settings.departments * settings.brands)),
         price=generator.normal(0, 1, num),
@@ -105,10 +117,12 @@ def _with_homes(
     roaming = _draw_intent(
         np.ones(people.size, dtype=bool), settings.intent_concentration, generator
     )
+    tastes = settings.home_categories if settings.quality_taste else 0
     return replace(
         people,
         home=np.argsort(liking, axis=1)[:, : settings.home_categories],
         roaming=np.where(people.broad[:, None], people.intent, roaming),
+        qualities=generator.normal(0, 1, (people.size, tastes, settings.qualities)),
     )
 
 

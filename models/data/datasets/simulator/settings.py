@@ -11,14 +11,16 @@ from pydantic import (
     model_validator,
 )
 
-from models.data.datasets.simulator.lexicon import DEPARTMENTS
+from models.data.datasets.simulator.lexicon import DEPARTMENTS, QUALITIES
 from models.settings import Settings
 
 MAX_DEPARTMENTS = len(DEPARTMENTS)
 MAX_CATEGORIES = min(len(department.categories) for department in DEPARTMENTS)
 MAX_BRANDS = min(len(department.brands) for department in DEPARTMENTS)
-ItemField = Literal["department", "category", "brand"]
+MAX_QUALITIES = len(QUALITIES)
+ItemField = Literal["department", "category", "brand", "quality"]
 ITEM_FIELDS: tuple[ItemField, ...] = get_args(ItemField)
+LISTED: tuple[ItemField, ...] = ("department", "category", "brand")
 
 
 class DriftSettings(Settings):
@@ -62,7 +64,8 @@ class SimulatorSettings(Settings):
     departments: int = Field(default=10, ge=4, le=MAX_DEPARTMENTS, multiple_of=2)
     categories: int = Field(default=6, ge=2, le=MAX_CATEGORIES)  # a department
     brands: int = Field(default=4, ge=2, le=MAX_BRANDS)  # a department
-    listed: tuple[ItemField, ...] = ITEM_FIELDS  # the others only words and pictures tell
+    qualities: int = Field(default=MAX_QUALITIES, ge=2, le=MAX_QUALITIES)  # such as lightweight
+    listed: tuple[ItemField, ...] = LISTED  # the others only words and pictures tell
     images: bool = True
     image_size: int = Field(default=64, ge=16, le=512)  # pixels a side
     click_rate: float = Field(default=0.2, gt=0, lt=0.5)
@@ -72,6 +75,7 @@ class SimulatorSettings(Settings):
     home_share: float = Field(default=0.6, ge=0, le=1)  # of what a user starts from is in them
     profile_signal: float = Field(default=0.9, ge=0, le=1)  # how far age and city tell population
     taste: NonNegativeFloat = 0.7  # standard deviation of the log click odds, from taste
+    quality_taste: NonNegativeFloat = 0  # the same, from qualities liked in home categories
     noise: NonNegativeFloat = 0.1  # the same, from nothing observable
     drift: DriftSettings = DriftSettings()
     seasonality: SeasonalitySettings = SeasonalitySettings()
@@ -89,6 +93,11 @@ class SimulatorSettings(Settings):
             raise ValueError(
                 f"home_categories = {self.home_categories}, but the shop has only "
                 f"{self.departments * self.categories} categories"
+            )
+        if self.quality_taste and not self.home_categories:
+            raise ValueError(
+                f"quality_taste = {self.quality_taste:g} is a taste in home categories: set "
+                "home_categories to 1 or more, or quality_taste to 0"
             )
         if self.drift.new_categories >= self.departments * self.categories // 2:
             raise ValueError("drift.new_categories must leave half of the categories on sale")

@@ -8,6 +8,8 @@ from models.data.datasets.simulator.people import People
 from models.data.datasets.simulator.settings import SimulatorSettings
 from models.data.datasets.simulator.shop import Shop
 
+_QUALITY_CHOICE = 2.0  # log odds of a start at an item, a standard deviation of liking its quality
+
 
 @dataclass(frozen=True, slots=True)
 class Ranges:
@@ -78,6 +80,12 @@ class Shelf:
     def __init__(self, shop: Shop, ranges: Ranges, demand: np.ndarray) -> None:
         self.shop, self.ranges = shop, ranges
         self.mass = np.concatenate([[0.0], np.cumsum(demand)])
+        self._qualities = np.arange(shop.quality.max() + 1)
+        place = shop.cell * len(self._qualities) + shop.quality
+        self._by_quality = np.argsort(place, kind="stable")
+        self._quality_mass = np.concatenate([[0.0], np.cumsum(demand[self._by_quality])])
+        places = np.arange((shop.cell[-1] + 1) * len(self._qualities) + 1)
+        self._quality_start = np.searchsorted(place[self._by_quality], places)
 
     def near(
         self, anchor: np.ndarray, tier: np.ndarray, generator: np.random.Generator
@@ -117,6 +125,26 @@ class Shelf:
         low = self.mass[np.searchsorted(self.shop.cell, cell, "left")]
         high = self.mass[np.searchsorted(self.shop.cell, cell, "right")]
         return self._at(low + generator.random(len(user)) * (high - low))
+
+    def liked(
+        self, people: People, user: np.ndarray, item: np.ndarray, generator: np.random.Generator
+    ) -> np.ndarray:
+        """Return ``item``, or at home one of its category and brand of a quality the user likes."""
+        row, liking = people.quality_liking(user, self.shop.category[item])
+        if not len(row):
+            return item
+        cell = self.shop.cell[item[row]][:, None]
+        place = cell * len(self._qualities) + self._qualities
+        low = self._quality_mass[self._quality_start[place]]
+        room = self._quality_mass[self._quality_start[place + 1]] - low
+        weight = room * np.exp(_QUALITY_CHOICE * liking[:, self._qualities])
+        quality = choose(weight / weight.sum(axis=1, keepdims=True), generator)
+        chosen = np.arange(len(row)), quality
+        point = low[chosen] + generator.random(len(row)) * room[chosen]
+        found = np.searchsorted(self._quality_mass, point, "right") - 1
+        item = item.copy()
+        item[row] = self._by_quality[np.clip(found, 0, self.shop.size - 1)]
+        return item
 
     def _at_home(
         self,

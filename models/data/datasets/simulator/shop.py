@@ -65,7 +65,7 @@ def build_shop(settings: SimulatorSettings, generator: np.random.Generator) -> S
         category=category,
         brand=department * settings.brands + brand_in_department,
         cell=cell,
-        quality=generator.integers(0, len(QUALITIES), settings.items),
+        quality=generator.integers(0, settings.qualities, settings.items),
         price=np.round(typical * luxury * spread, 2),
         popularity=popularity / popularity.mean(),
     )
@@ -79,7 +79,7 @@ def item_table(shop: Shop, settings: SimulatorSettings) -> pl.DataFrame:
 
 
 def _item_schema(images: bool) -> dict[str, type[pl.DataType]]:
-    text = ("title", "description", "department", "category", "brand")
+    text = ("title", "description", "department", "category", "brand", "quality")
     schema: dict[str, type[pl.DataType]] = {"item_id": pl.Int64}
     schema |= dict.fromkeys(text, pl.String) | {"price": pl.Float64}
     return schema | ({"image": pl.String} if images else {})
@@ -96,7 +96,7 @@ def _describe(shop: Shop, settings: SimulatorSettings, position: int) -> tuple[o
         f"{brand} {category.noun} for {category.use}. "
         f"{category.name} by {brand}, from our {department.name} range: {department.phrase}."
     )
-    row = (item_id, title, description, department.name, category.name, brand)
+    row = (item_id, title, description, department.name, category.name, brand, quality)
     row += (float(shop.price[position]),)
     return (*row, image_name(item_id)) if settings.images else row
 

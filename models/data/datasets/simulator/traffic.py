@@ -64,7 +64,8 @@ def draw_requests(
     trigger = np.zeros(settings.requests, dtype=int)
     for shelf, rows in _stretches(shelves, day):
         for some in _pieces(rows):
-            trigger[some] = shelf.wanted(people, user[some], settings, generator)
+            wanted = shelf.wanted(people, user[some], settings, generator)
+            trigger[some] = shelf.liked(people, user[some], wanted, generator)
     device = generator.choice(len(DEVICES), settings.requests, p=_DEVICE_SHARES)
     return Requests(user=user, time=time, day=day, trigger=trigger, device=device)
 
@@ -112,11 +113,13 @@ def _draw_chains(
     span = settings.warm_up_days * DAY_S
     start = START_S - span + generator.integers(0, span - 2 * DAY_S // 24, chains)
     anchor = shelf.wanted(people, user, settings, generator)
+    anchor = shelf.liked(people, user, anchor, generator)
     intent = people.intent_on(user, shelf.shop.category[anchor], np.zeros(chains), None)
     items, times = [anchor], [start]
     for _ in range(_FOLLOW_UPS):
         tier = choose(intent, generator)
-        items.append(shelf.near(anchor, tier, generator))
+        near = shelf.near(anchor, tier, generator)
+        items.append(shelf.liked(people, user, near, generator))
         times.append(times[-1] + generator.integers(*_PAUSE_S, chains))
     users = np.tile(user, 1 + _FOLLOW_UPS)
     return Events(user=users, item=np.concatenate(items), time=np.concatenate(times))

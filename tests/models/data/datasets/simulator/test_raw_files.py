@@ -62,9 +62,12 @@ def test_a_catalogue_lists_the_fields_it_is_told_to_and_words_tell_the_others(
     tables = Simulator.load(settings, tmp_path)
     assert tables.spec.item_fields == ("brand",)
     assert {"department", "category"}.isdisjoint(tables.items.columns)
-    every = Simulator.load(settings.model_copy(update={"listed": ("category",)}), tmp_path)
-    told = tables.items.join(every.items.select("item_id", "category"), on="item_id")
+    every = Simulator.load(
+        settings.model_copy(update={"listed": ("category", "quality")}), tmp_path
+    )
+    told = tables.items.join(every.items.select("item_id", *every.spec.item_fields), on="item_id")
     assert all(row["category"] in row["description"] for row in told.iter_rows(named=True))
+    assert all(row["quality"] in row["title"] for row in told.iter_rows(named=True))
     nothing = Simulator.load(settings.model_copy(update={"listed": ()}), tmp_path)
     assert nothing.spec.item_fields == ()
 

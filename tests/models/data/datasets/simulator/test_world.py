@@ -167,6 +167,45 @@ def test_homes_leave_users_and_items_as_they_were(world: World) -> None:
     np.testing.assert_array_equal(homes.shop.price, world.shop.price)
 
 
+def liking_at_home(world: World, user: np.ndarray, item: np.ndarray) -> np.ndarray:
+    """Return how each user likes the quality of his item, for those items that are of a home."""
+    row, liking = world.people.quality_liking(user, world.shop.category[item])
+    return liking[np.arange(len(row)), world.shop.quality[item[row]]]
+
+
+def test_at_home_users_take_the_qualities_they_like_there() -> None:
+    world = small(home_categories=2, quality_taste=1.0, click_rate=0.05, requests=20_000)
+    user = world.requests.user[world.shown.request]
+    shown = liking_at_home(world, user, world.shown.item)
+    clicked = liking_at_home(world, user[world.clicked], world.shown.item[world.clicked])
+    # exp(z - 1/2) as a weight moves a standard normal by one.
+    assert abs(shown.mean()) < 0.2  # a trigger, which is liked, is never shown
+    assert clicked.mean() > shown.mean() + 0.7
+    assert liking_at_home(world, world.requests.user, world.requests.trigger).mean() > 0.7
+    assert liking_at_home(world, world.past.user, world.past.item).mean() > 0.7
+
+
+def test_a_taste_for_qualities_leaves_all_else_as_it_was() -> None:
+    plain, tasteful = small(home_categories=2), small(home_categories=2, quality_taste=1.0)
+    for part in ("intent", "home", "roaming", "brands", "age", "city"):
+        np.testing.assert_array_equal(getattr(plain.people, part), getattr(tasteful.people, part))
+    for column in ("user", "time", "day"):
+        ours = getattr(tasteful.requests, column)
+        np.testing.assert_array_equal(getattr(plain.requests, column), ours)
+    before, after = plain.requests.trigger, tasteful.requests.trigger
+    assert (before != after).any()
+    np.testing.assert_array_equal(plain.shop.cell[before], tasteful.shop.cell[after])
+
+
+def test_an_item_has_one_of_the_qualities_that_there_are() -> None:
+    assert set(small(qualities=3).shop.quality) == {0, 1, 2}
+
+
+def test_a_taste_for_qualities_needs_home_categories() -> None:
+    with pytest.raises(ValidationError, match="quality_taste = 1 is a taste in home categories"):
+        SimulatorSettings.model_validate(SMALL.model_dump() | {"quality_taste": 1})
+
+
 def test_more_home_categories_than_the_shop_has_are_refused() -> None:
     with pytest.raises(ValidationError, match="home_categories = 25, but the shop has only 24"):
         SimulatorSettings.model_validate(SMALL.model_dump() | {"home_categories": 25})
