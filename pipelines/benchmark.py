@@ -29,6 +29,7 @@ def benchmark(
     intents: str = "default",
     validation: str = "default",
     variants: list[Any] | None = None,
+    settings: dict[str, Any] | None = None,
     training: dict[str, Any] | None = None,
     sweep: dict[str, Any] | None = None,
     seeds: list[int] | None = None,
@@ -47,14 +48,14 @@ def benchmark(
     begin_quickly()
     given = {
         "name": name, "title": title, "dataset": dataset, "encoder": encoder, "intents": intents,
-        "validation": validation, "variants": variants, "training": training, "sweep": sweep,
-        "seeds": seeds, "base": base, "main": main, "seed": seed, "jobs": jobs,
-        "threads": threads, "keep_models": keep_models, "allow_incomplete": allow_incomplete,
-        "measure": measure, "command": command,
+        "validation": validation, "variants": variants, "settings": settings,
+        "training": training, "sweep": sweep, "seeds": seeds, "base": base, "main": main,
+        "seed": seed, "jobs": jobs, "threads": threads, "keep_models": keep_models,
+        "allow_incomplete": allow_incomplete, "measure": measure, "command": command,
     }  # fmt: skip
     told = {key: value for key, value in given.items() if value is not None}
     plan = plan_benchmark(parse_settings(BenchmarkConfig, told, f"benchmark {name}"))
-    settings = plan.model_dump(mode="json")
+    planned = plan.model_dump(mode="json")
 
     # What happened, and what do the items mean?
     tables = ingest(plan.dataset, raw_fingerprint(plan.dataset["settings"]))
@@ -67,6 +68,6 @@ def benchmark(
     ]
 
     # How good is each model, and how sure is that?
-    cells = measure_models(examples, content, labels, tables, settings)
-    report = report_benchmark(cells, examples, settings)
+    cells = measure_models(examples, content, labels, tables, planned)
+    report = report_benchmark(cells, examples, planned)
     version_artifacts([tables, verdict, examples, content, *labels, cells, report], None, plan.line)

@@ -28,8 +28,9 @@ class BenchmarkConfig(Settings):
         validation: A file of ``configs/validation``.
         variants: Each a file of ``configs/models``, or a mapping with the keys of
             `VariantConfig`.
-        training: Keys of the training that take the place of every model file's; a variant's own
-            come before them.
+        settings: Keys of the model's own settings that take the place of every model file's; a
+            variant's own come before them.
+        training: The same of the training.
         sweep: One setting over its values; the keys of `SweepConfig`.
         seeds: Seeds of the trainings.
         base: The variant that RelaImpr is relative to.
@@ -50,6 +51,7 @@ class BenchmarkConfig(Settings):
     intents: str = "default"
     validation: str = "default"
     variants: Annotated[list[VariantConfig], Field(min_length=1)]
+    settings: dict[str, Any] = {}
     training: dict[str, Any] = {}
     sweep: SweepConfig | None = None
     seeds: Annotated[list[int], Field(min_length=1)] = [1, 2, 3, 4, 5]
@@ -115,7 +117,10 @@ def _make_plan(config: BenchmarkConfig, configs: Path) -> BenchmarkPlan:
     variants: list[dict[str, Any]] = []
     for variant in _swept(config, where):
         try:
-            over = {"settings": variant.settings, "training": config.training | variant.training}
+            over = {
+                "settings": config.settings | variant.settings,
+                "training": config.training | variant.training,
+            }
             model = resolve("models", variant.model, configs, over)
             found = resolve("intents", config.intents, configs, variant.intents)
         except ConfigError as error:

@@ -65,14 +65,18 @@ def test_the_million_compares_rivals_and_parts_under_one_training(name: str) -> 
 
 def test_a_variants_own_keys_come_before_the_common_ones_and_those_before_the_files() -> None:
     own = {"name": "small", "model": "daian", "training": {"max_epochs": 1}}
+    mine = {"heads": 2, "dropout": 0.25}
     found = plan(
-        variants=["din", {**own, "settings": {"heads": 2}, "intents": {"levels": 8}}],
+        variants=["din", {**own, "settings": mine, "intents": {"levels": 8}}],
+        settings={"attention_hidden": 8, "dropout": 0.5},
         training={"max_epochs": 3, "batch_size": 77},
         main="small",
     )
     din, small = found.variants
     assert (din.model.training.max_epochs, din.model.training.batch_size) == (3, 77)
     assert (small.model.training.max_epochs, small.model.training.batch_size) == (1, 77)
+    assert (din.model.settings["attention_hidden"], din.model.settings["dropout"]) == (8, 0.5)
+    assert (small.model.settings["attention_hidden"], small.model.settings["dropout"]) == (8, 0.25)
     assert small.model.settings["heads"] == 2
     assert small.model.settings["intent_width"] == 128  # the model's default is filled in
     assert [one["levels"] for one in found.intents] == [6, 8]
