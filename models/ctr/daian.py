@@ -16,7 +16,7 @@ from models.intents.likeness import Likeness, newest_chosen
 from models.layers.attention import Normalisation, TargetAttention
 from models.layers.embedding import ItemEmbedding, UserEmbedding
 from models.layers.intent import DiverseIntent, IntentEstimator, Sequences
-from models.layers.lookup import take_rows
+from models.layers.lookup import mean_rows, take_rows
 from models.layers.mlp import MLP, join
 from models.layers.requests import Requests
 from models.layers.similarity import AdaptiveShift, HybridEnhancer
@@ -31,8 +31,8 @@ class DAIANConfig(ModelConfig):
         sein: Similarity-enhanced intent network (4.3).
         three_stage: Pre-training of UIM and DIE (4.4).
         products: Whether the head also reads E_trigger - E_target, as DEI2N's does, and the
-            products of E_target with E_trigger and with the base's interest: not in the paper, and
-            what tells alike ids and fields where rows are many.
+            products of E_target with E_trigger, the base's interest and the mean of the explicit
+            subsequence: not in the paper, and what tells alike ids and fields where rows are many.
         head: Hidden layers of the head.
         attention_hidden: Hidden units of the base DIN's activation unit.
         normalisation: As in DIN: what turns the base's attention scores into weights.
@@ -119,7 +119,7 @@ class DAIAN(CTRModel):
             inputs += levels
         if config.die:
             self.die = DiverseIntent(width, levels if config.uim else 0, wide, config.heads)
-            inputs += 2 * wide + config.explicit_count
+            inputs += 2 * wide + config.explicit_count + config.products * width
         if config.sein:
             self.enhancer = HybridEnhancer(width, levels, narrow, hidden)
             inputs += narrow
@@ -206,10 +206,10 @@ class DAIAN(CTRModel):
             )
         else:
             intent = self._given_intent(asked.batch)
-        intents, number = list[Tensor](), ()
+        intents, alike = list[Tensor](), list[Tensor]()
         if self.settings.die:
             history = Sequences(table, asked.batch.jagged.offsets, places)
-            *intents, number = self._diverse(asked, intent, trigger, target, history, trigger_level)
+            *intents, alike = self._diverse(asked, intent, trigger, target, history, trigger_level)
         intent = asked.each(intent)
         if true_intent:
             return Output(self.die_head(join(*intents, target, trigger)).squeeze(-1), intent)
@@ -222,7 +222,7 @@ class DAIAN(CTRModel):
             similarity = self.enhancer(target, trigger, level)
             parts.append(similarity)
             intents = self.shift(similarity, *intents) if intents else []
-        logit = self.head(join(*parts, *number, *intents)).squeeze(-1)
+        logit = self.head(join(*parts, *alike, *intents)).squeeze(-1)
         return Output(logit, intent if self.settings.uim else None)
 
     def _diverse(
@@ -233,16 +233,19 @@ class DAIAN(CTRModel):
         target: Float[Tensor, "T D"],
         history: Sequences,
         level: Int[Tensor, " E"],
-    ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
-        """Return E_imp and E_exp, and how many behaviours are alike where the head reads that."""
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Return E_imp and E_exp, and what else the head reads of the alike behaviours."""
         kept, offsets = self.explicit_subsequence(asked.batch, level)
         alike = Sequences(history.table, offsets, history.rows[kept])
         implicit, explicit = self.die(
             intent, asked.rows(trigger), target, history, alike, asked.starts
         )
-        number = offsets.diff().unsqueeze(-1).to(target.dtype).log1p()
-        counted = (asked.each(number),) if self.settings.explicit_count else ()
-        return asked.each(implicit), explicit, counted
+        told = list[Tensor]()
+        if self.settings.explicit_count:
+            told.append(asked.each(offsets.diff().unsqueeze(-1).to(target.dtype).log1p()))
+        if self.settings.products:
+            told.append(asked.each(mean_rows(alike.table, alike.rows, alike.offsets)) * target)
+        return asked.each(implicit), explicit, told
 
     def _given_intent(self, batch: Batch) -> Float[Tensor, "B n"]:
         """Return y_int, or nothing to concatenate where there is no UIM."""

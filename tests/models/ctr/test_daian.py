@@ -61,11 +61,27 @@ def test_every_combination_of_modules_learns_through_all_its_stages(
 
 
 def test_without_the_products_the_head_is_the_papers(dataset: Dataset) -> None:
-    with_them, without = (model_with(dataset, products=on) for on in (True, False))
-    width = with_them.items.width
-    first, plain = (next(model.head.parameters()).shape[1] for model in (with_them, without))
-    assert first == plain + 3 * width
-    assert without(batch_of(dataset)).isfinite().all()
+    for die in (True, False):
+        with_them, without = (model_with(dataset, products=on, die=die) for on in (True, False))
+        width = with_them.items.width
+        first, plain = (next(model.head.parameters()).shape[1] for model in (with_them, without))
+        assert first == plain + (4 if die else 3) * width
+        assert without(batch_of(dataset)).isfinite().all()
+
+
+def test_the_head_reads_target_times_mean_alike_behaviour(dataset: Dataset) -> None:
+    model, batch = model_with(dataset, explicit_from_level=2), batch_of(dataset)
+    read = list[torch.Tensor]()
+    model.head.register_forward_pre_hook(lambda _, inputs: read.append(inputs[0]))
+    model(batch)
+    alike = padded_alike(model, batch).float()
+    number = alike.sum(1, keepdim=True)
+    mean = (model.items(batch.history) * alike[..., None]).sum(1) / number.clamp_min(1)
+    expected = model.items(batch.target_item) * mean
+    assert (number == 0).any()
+    assert (number > 1).any()
+    places = read[0].unfold(1, model.items.width, 1)  # B, start, width
+    assert torch.isclose(places, expected[:, None], atol=1e-9).all(-1).all(0).sum() == 1
 
 
 def test_the_predicted_intent_is_a_distribution_over_the_levels(dataset: Dataset) -> None:
