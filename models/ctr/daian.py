@@ -17,7 +17,7 @@ from models.layers.attention import Normalisation, TargetAttention
 from models.layers.embedding import ItemEmbedding, UserEmbedding
 from models.layers.intent import DiverseIntent, IntentEstimator, Sequences
 from models.layers.lookup import mean_rows, take_rows
-from models.layers.mlp import MLP, join
+from models.layers.mlp import MLP, Difference, join
 from models.layers.requests import Requests
 from models.layers.similarity import AdaptiveShift, HybridEnhancer
 
@@ -195,41 +195,41 @@ class DAIAN(CTRModel):
             targets, batch.trigger_item, histories.items
         )
         table = self.items(found)
-        target, trigger = take_rows(table, target_row), take_rows(table, trigger_row)
         # Once a request, outside training: there batches are shuffled, and dropout is a row's own.
         asked = Requests(batch) if self.training or true_intent else Requests.of(batch)
         places, starts = asked.events(rows), asked.starts
         trigger_level = self.trigger_level(asked.batch)
+        triggers = asked.rows(trigger_row)
+        target, trigger = take_rows(table, target_row), take_rows(table, triggers)
         if self.settings.uim and not true_intent:
-            intent = self._estimate(
-                asked.batch, found, asked.rows(trigger_row), places, trigger_level
-            )
+            intent = self._estimate(asked.batch, found, triggers, places, trigger_level)
         else:
             intent = self._given_intent(asked.batch)
         intents, alike = list[Tensor](), list[Tensor]()
         if self.settings.die:
             history = Sequences(table, asked.batch.jagged.offsets, places)
             *intents, alike = self._diverse(asked, intent, trigger, target, history, trigger_level)
-        intent = asked.each(intent)
         if true_intent:
             return Output(self.die_head(join(*intents, target, trigger)).squeeze(-1), intent)
         interest = self.attention.jagged(target, table, histories.offsets, rows)
-        parts = [self.user(batch), target, trigger, interest, intent]
+        profile = self.user.parts(asked.batch, batch)
+        parts: list[Tensor | Difference] = [*profile, target, trigger, interest, intent]
         if self.settings.products:
-            parts += [trigger - target, trigger * target, interest * target]
+            products = asked.each(trigger) * target, interest * target
+            parts += [Difference(trigger, target), *products]
         if self.settings.sein:
             level = self.pair_level(targets, asked.batch.trigger_item, starts)
-            similarity = self.enhancer(target, trigger, level)
+            similarity = self.enhancer(target, trigger, level, starts)
             parts.append(similarity)
-            intents = self.shift(similarity, *intents) if intents else []
-        logit = self.head(join(*parts, *alike, *intents)).squeeze(-1)
-        return Output(logit, intent if self.settings.uim else None)
+            intents = self.shift(similarity, *intents, starts) if intents else []
+        logit = self.head.of_parts(*parts, *alike, *intents, starts=starts).squeeze(-1)
+        return Output(logit, asked.each(intent) if self.settings.uim else None)
 
     def _diverse(
         self,
         asked: Requests,
         intent: Float[Tensor, "B n"],
-        trigger: Float[Tensor, "P D"],
+        trigger: Float[Tensor, "R D"],
         target: Float[Tensor, "T D"],
         history: Sequences,
         level: Int[Tensor, " E"],
@@ -237,15 +237,13 @@ class DAIAN(CTRModel):
         """Return E_imp and E_exp, and what else the head reads of the alike behaviours."""
         kept, offsets = self.explicit_subsequence(asked.batch, level)
         alike = Sequences(history.table, offsets, history.rows[kept])
-        implicit, explicit = self.die(
-            intent, asked.rows(trigger), target, history, alike, asked.starts
-        )
+        implicit, explicit = self.die(intent, trigger, target, history, alike, asked.starts)
         told = list[Tensor]()
         if self.settings.explicit_count:
-            told.append(asked.each(offsets.diff().unsqueeze(-1).to(target.dtype).log1p()))
+            told.append(offsets.diff().unsqueeze(-1).to(target.dtype).log1p())
         if self.settings.products:
             told.append(asked.each(mean_rows(alike.table, alike.rows, alike.offsets)) * target)
-        return asked.each(implicit), explicit, told
+        return implicit, explicit, told
 
     def _given_intent(self, batch: Batch) -> Float[Tensor, "B n"]:
         """Return y_int, or nothing to concatenate where there is no UIM."""

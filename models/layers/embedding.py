@@ -162,12 +162,16 @@ class UserEmbedding(nn.Module):
 
     def forward(self, batch: Batch) -> Float[Tensor, "B D"]:
         """Return one vector per impression."""
-        parts = [self.ids(batch.user)]
+        return torch.cat(self.parts(batch, batch), dim=-1)
+
+    def parts(self, requests: Batch, impressions: Batch) -> list[Float[Tensor, "_ _"]]:
+        """Return id and profile of each request, and the context of each impression."""
+        parts = [self.ids(requests.user)]
         if self.fields.table is not None:
-            parts.append(self.fields(batch.user_fields))
+            parts.append(self.fields(requests.user_fields))
         if self.context.table is not None:
-            parts.append(self.context(batch.context_fields))
-        return torch.cat(parts, dim=-1)
+            parts.append(self.context(impressions.context_fields))
+        return parts
 
 
 class UserFields(nn.Module):

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from models.layers.mlp import MLP, join
+from models.layers.mlp import MLP
 
 
 class GateNU(nn.Module):
@@ -43,10 +43,13 @@ class ShiftingUnit(nn.Module):
         self.gate = GateNU(hidden, hidden, intent)
 
     def forward(
-        self, similarity: Float[Tensor, "#B S"], intent: Float[Tensor, "#B E"]
+        self,
+        similarity: Float[Tensor, "_ S"],
+        intent: Float[Tensor, "_ E"],
+        starts: Int[Tensor, " R1"] | None = None,
     ) -> Float[Tensor, "B E"]:
-        """Return δ; no gradient reaches ``intent`` through it."""
-        return self.gate(self.mlp(join(similarity, intent.detach())))
+        """Return δ; no gradient reaches ``intent`` through it. ``starts`` as in `MLP.of_parts`."""
+        return self.gate(self.mlp.of_parts(similarity, intent.detach(), starts=starts))
 
 
 class GatedMLP(nn.Module):

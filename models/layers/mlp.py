@@ -1,13 +1,15 @@
 """Multi-layer perceptrons, and the concatenation that lets one request meet many candidates."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Float
+import torch.nn.functional as F
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from models.layers.lookup import take_rows
 from models.layers.shares import in_shares
 
 _CACHED_FLOATS = 1_280_000
@@ -19,6 +21,7 @@ class MLP(nn.Sequential):
 
     On a CPU each thread runs all layers on its share of the rows, one block of rows after the
     other, forward and backward, so that what one layer writes the next one reads from cache.
+    Without gradients nothing but the last layer's output outlives a block.
 
     Args:
         inputs: Input width.
@@ -45,15 +48,141 @@ class MLP(nn.Sequential):
 
     def forward(self, input: Float[Tensor, "*batch I"]) -> Float[Tensor, "*batch O"]:
         """Return the last layer's output."""
-        kind = input.device.type
-        plain = kind != "cpu" or torch.is_autocast_enabled(kind) or torch.compiler.is_compiling()
-        if plain or (self._drops and self.training):
+        if self._runs_plainly(input):
             return super().forward(input)
-        layers = [layer for layer in self if isinstance(layer, nn.Linear)]
-        parameters = [one for layer in layers for one in (layer.weight, layer.bias)]
+        weights, biases = self._parameters_of_layers()
         rows = input.reshape(-1, input.shape[-1])
-        result: Tensor = _BlockedMLP.apply(rows, self._ends_linear, *parameters)  # pyright: ignore
+        if torch.is_grad_enabled():
+            parameters = [one for pair in zip(weights, biases, strict=True) for one in pair]
+            result: Tensor = _BlockedMLP.apply(rows, self._ends_linear, *parameters)  # pyright: ignore
+        else:
+            result = _unrecorded([rows], weights, biases, self._ends_linear)
         return result.view(*input.shape[:-1], self.width)
+
+    def of_parts(
+        self, *parts: "Tensor | Difference", starts: Int[Tensor, " G1"] | None = None
+    ) -> Float[Tensor, "B O"]:
+        """Return the output for vectors side by side, some of which are of whole groups of rows.
+
+        Without gradients, the first layer multiplies these once a group and not once a row, and
+        no difference is ever made.
+
+        Args:
+            parts: ``[B, …]`` one vector a row, or ``[G, …]`` one a group; without groups,
+                ``[1, …]`` is one for all.
+            starts: Where the rows of each group start, and the end of the last one, if there are
+                fewer groups than rows.
+        """
+        if starts is None:
+            return self(join(*map(_made, parts)))
+        group = torch.repeat_interleave(starts.diff())
+
+        def each(part: Tensor) -> Tensor:
+            return take_rows(part, group) if len(part) < len(group) else part
+
+        (first, *weights), (bias, *biases) = self._parameters_of_layers()
+        factors = _factors(parts, first)
+        own = [(part, weight) for part, weight in factors if len(part) == len(group)]
+        shared = [(part, weight) for part, weight in factors if len(part) < len(group)]
+        if torch.is_grad_enabled() or not own or not shared or self._runs_plainly(own[0][0]):
+            return self(join(*(_made(part, each) for part in parts)))
+        rows, once = ([part for part, _ in some] for some in (own, shared))
+        of_rows, of_once = (torch.cat([w for _, w in some], dim=1) for some in (own, shared))
+        biases = [F.linear(torch.cat(once, dim=1), of_once, bias), *biases]
+        return _unrecorded(rows, [of_rows, *weights], biases, self._ends_linear, group)
+
+    def _runs_plainly(self, input: Tensor) -> bool:
+        kind = input.device.type
+        if kind != "cpu" or torch.is_autocast_enabled(kind) or torch.compiler.is_compiling():
+            return True
+        return self._drops and self.training
+
+    def _parameters_of_layers(self) -> tuple[list[Tensor], list[Tensor]]:
+        layers = [layer for layer in self if isinstance(layer, nn.Linear)]
+        return [layer.weight for layer in layers], [layer.bias for layer in layers]
+
+
+class Difference(NamedTuple):
+    """A part of what an `MLP` reads: ``left - right``, whose rows may be of groups."""
+
+    left: Tensor
+    right: Tensor
+
+
+def _made(
+    part: Tensor | Difference, each: Callable[[Tensor], Tensor] = lambda rows: rows
+) -> Tensor:
+    return each(part.left) - each(part.right) if isinstance(part, Difference) else each(part)
+
+
+def _factors(
+    parts: Sequence[Tensor | Difference], weight: Float[Tensor, "O I"]
+) -> list[tuple[Tensor, Tensor]]:
+    """Return every part with the columns that multiply it; those of a difference are its sides'."""
+    tensors = [part.left if isinstance(part, Difference) else part for part in parts]
+    found = dict[int, tuple[Tensor, Tensor]]()
+
+    def add(part: Tensor, columns: Tensor) -> None:
+        before = found.get(id(part))
+        found[id(part)] = part, columns if before is None else before[1] + columns
+
+    columns = weight.split([tensor.shape[1] for tensor in tensors], dim=1)
+    for part, tensor, own in zip(parts, tensors, columns, strict=True):
+        add(tensor, own)
+        if isinstance(part, Difference):
+            add(part.right, -own)
+    return list(found.values())
+
+
+def _unrecorded(
+    parts: Sequence[Float[Tensor, "B _"]],
+    weights: Sequence[Tensor],
+    biases: Sequence[Tensor],
+    ends_linear: bool,
+    group: Int[Tensor, " B"] | None = None,
+) -> Float[Tensor, "B O"]:
+    """Return the output of the layers, without gradients.
+
+    Args:
+        parts: Input of the first layer, side by side.
+        weights: Of each layer.
+        biases: Of each layer; the first one's, one a group, if there are groups.
+        ends_linear: Whether no ReLU follows the last layer.
+        group: Of each row.
+    """
+    rows, widths = len(parts[0]), [weight.shape[1] for weight in weights]
+    result = parts[0].new_empty(rows, weights[-1].shape[0])
+
+    def work(share: slice) -> None:
+        blocks = _blocks(share, weights)
+        most = blocks[0].stop - blocks[0].start
+        inputs, *rooms = (result.new_empty(most, width) for width in widths)
+        for block in blocks:
+            size = block.stop - block.start
+            outputs = [*(room[:size] for room in rooms), result[block]]
+            first = biases[0]
+            if group is not None:
+                first = torch.index_select(first, 0, group[block], out=outputs[0])
+            some = [part[block] for part in parts]
+            value = some[0] if len(some) == 1 else torch.cat(some, dim=1, out=inputs[:size])
+            _through(value, weights, (first, *biases[1:]), outputs, ends_linear)
+
+    in_shares(work, rows, _row_work(weights))
+    return result
+
+
+def _through(
+    value: Tensor,
+    weights: Sequence[Tensor],
+    biases: Sequence[Tensor],
+    outputs: Sequence[Tensor],
+    ends_linear: bool,
+) -> None:
+    """Write what each layer gives for a block of rows."""
+    for weight, bias, output in zip(weights, biases, outputs, strict=True):
+        value = torch.addmm(bias, value, weight.t(), out=output)
+        if output is not outputs[-1] or not ends_linear:
+            value.relu_()
 
 
 class _BlockedMLP(torch.autograd.Function):
@@ -68,11 +197,8 @@ class _BlockedMLP(torch.autograd.Function):
 
         def work(share: slice) -> None:
             for block in _blocks(share, weights):
-                value = rows[block]
-                for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
-                    value = torch.addmm(bias, value, weight.t(), out=outputs[layer][block])
-                    if layer + 1 < len(weights) or not ends_linear:
-                        value.relu_()
+                found = [output[block] for output in outputs]
+                _through(rows[block], weights, biases, found, ends_linear)
 
         in_shares(work, len(rows), _row_work(weights))
         ctx.save_for_backward(rows, *outputs, *weights)

@@ -5,7 +5,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from models.layers.gate import ShiftingUnit
-from models.layers.mlp import MLP, join
+from models.layers.lookup import take_rows
+from models.layers.mlp import MLP
 
 SMALLEST_NORM = 1e-12
 
@@ -43,9 +44,10 @@ class HybridEnhancer(nn.Module):
 
     def forward(
         self,
-        target: Float[Tensor, "#B D"],
-        trigger: Float[Tensor, "#B D"],
+        target: Float[Tensor, "_ D"],
+        trigger: Float[Tensor, "_ D"],
         level: Int[Tensor, " B"],
+        starts: Int[Tensor, " R1"] | None = None,
     ) -> Float[Tensor, "B S"]:
         """Return U_enh_sim.
 
@@ -53,8 +55,9 @@ class HybridEnhancer(nn.Module):
             target: Target item embedding.
             trigger: Trigger item embedding.
             level: Level of their content's cosine (Eq. 12, binned); -1 where it is not known.
+            starts: Where the targets of each trigger start, as in `MLP.of_parts`.
         """
-        collaborative = self.project(join(target, trigger))  # Eq. 11
+        collaborative = self.project.of_parts(target, trigger, starts=starts)  # Eq. 11
         return fuse_by_norm(self.levels(level + 1), collaborative)
 
 
@@ -75,11 +78,12 @@ class AdaptiveShift(nn.Module):
     def forward(
         self,
         similarity: Float[Tensor, "B S"],
-        implicit: Float[Tensor, "#B E"],
+        implicit: Float[Tensor, "_ E"],
         explicit: Float[Tensor, "#B E"],
+        starts: Int[Tensor, " R1"] | None = None,
     ) -> tuple[Float[Tensor, "B E"], Float[Tensor, "B E"]]:
-        """Return E_imp^sim and E_exp^sim."""
-        return (
-            self.implicit(similarity, implicit) * implicit,
-            self.explicit(similarity, explicit) * explicit,
-        )
+        """Return E_imp^sim and E_exp^sim; ``starts`` as in `MLP.of_parts`, for E_imp."""
+        factors = self.implicit(similarity, implicit, starts)
+        if starts is not None:
+            implicit = take_rows(implicit, torch.repeat_interleave(starts.diff()))
+        return factors * implicit, self.explicit(similarity, explicit) * explicit
