@@ -11,13 +11,28 @@ from steps.adapters.expectation_suites import JOIN, add_not_null
 IN_SET = "expect_column_values_to_be_in_set"
 
 
-def add_labels(checklist: Checklist, tables: Tables) -> None:
-    """Add the checks of the label: its values, its rate, and that no feature gives it away."""
-    rate = checklist.config.check("impressions.label.rate")
+def add_labels(checklist: Checklist, tables: Tables, examples: ExamplesConfig) -> None:
+    """Add the checks of the label: its values, its rate, and that no feature gives it away.
+
+    A log to which negatives are drawn may hold clicks alone.
+    """
     add_not_null(checklist, "impressions.label.not_null", "label")
     values = "every label is 0 or 1"
     do = "Map the raw labels to 0 and 1 in the data set's file."
     checklist.rows_hold("impressions.label.values", "label", values, IN_SET, do, value_set=[0, 1])
+    if examples.negatives is None:
+        _add_classes(checklist)
+    checklist.figure_holds(
+        "impressions.label.leak",
+        "label",
+        "AUC of the best feature alone, near 1 where a feature holds the label",
+        "Drop the feature named first, or measure it before the impression instead of after.",
+        lambda: figures.label_leak(tables, checklist.config),
+    )
+
+
+def _add_classes(checklist: Checklist) -> None:
+    rate = checklist.config.check("impressions.label.rate")
     checklist.table_holds(
         "impressions.label.both_classes",
         "label",
@@ -34,13 +49,6 @@ def add_labels(checklist: Checklist, tables: Tables) -> None:
         "Look at how labels are mapped; widen min and max if the rate is right.",
         min_value=rate.min,
         max_value=rate.max,
-    )
-    checklist.figure_holds(
-        "impressions.label.leak",
-        "label",
-        "AUC of the best feature alone, near 1 where a feature holds the label",
-        "Drop the feature named first, or measure it before the impression instead of after.",
-        lambda: figures.label_leak(tables, checklist.config),
     )
 
 

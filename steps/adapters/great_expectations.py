@@ -116,7 +116,7 @@ def _add_contents(
     suites.add_items(checklist, tables, images_root)
     suites.add_users(checklist, tables)
     suites.add_impressions(checklist, tables)
-    signals.add_labels(checklist, tables)
+    signals.add_labels(checklist, tables, examples)
     signals.add_context(checklist, tables, examples)
     suites.add_behaviours(checklist, tables)
 

@@ -11,6 +11,7 @@ from PIL import Image
 from models.data.datasets.dirty_rows import DirtyRows, Sample, Tally
 from models.data.datasets.registry import DatasetConfig, load_dataset
 from models.data.example_settings import ExamplesConfig
+from models.data.negatives import NegativesConfig
 from models.data.schema import DatasetSpec, DirtyCount
 from models.data.tables import Tables, TableScan
 from models.errors import ConfigError, MissingDataError, ValidationFailedError
@@ -265,6 +266,15 @@ def test_one_user_one_class_and_no_trigger_are_found(tmp_path: Path) -> None:
         "impressions.label.rate",
         "impressions.trigger.present",
     }
+
+
+def test_clicks_alone_are_fit_where_negatives_are_drawn(tmp_path: Path) -> None:
+    tables = shop(tmp_path / "images")
+    clicks = replace(tables, impressions=tables.impressions.filter(pl.col("label") == 1))
+    refused = validate(clicks, tmp_path / "refused")["critical"]
+    assert refused == ["impressions.label.both_classes", "impressions.label.rate"]
+    drawn = EXAMPLES.model_copy(update={"negatives": NegativesConfig(kind="uniform")})
+    assert validate(clicks, tmp_path / "drawn", examples=drawn)["critical"] == []
 
 
 def test_clicks_logged_before_what_they_click_are_found(tmp_path: Path) -> None:
