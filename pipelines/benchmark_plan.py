@@ -117,10 +117,8 @@ def _make_plan(config: BenchmarkConfig, configs: Path) -> BenchmarkPlan:
     variants: list[dict[str, Any]] = []
     for variant in _swept(config, where):
         try:
-            over = {
-                "settings": config.settings | variant.settings,
-                "training": config.training | variant.training,
-            }
+            parts = ("settings", "training")
+            over = {part: getattr(config, part) | getattr(variant, part) for part in parts}
             model = resolve("models", variant.model, configs, over)
             found = resolve("intents", config.intents, configs, variant.intents)
         except ConfigError as error:
