@@ -25,7 +25,8 @@ class GateNU(nn.Module):
 
     def forward(self, inputs: Float[Tensor, "B I"]) -> Float[Tensor, "B O"]:
         """Return the factors."""
-        return 2.0 * torch.sigmoid(self.network(inputs))
+        factors = torch.sigmoid(self.network(inputs))
+        return 2.0 * factors if factors.requires_grad else factors.mul_(2.0)
 
 
 class ShiftingUnit(nn.Module):

@@ -154,7 +154,7 @@ def _unrecorded(
     result = parts[0].new_empty(rows, weights[-1].shape[0])
 
     def work(share: slice) -> None:
-        blocks = _blocks(share, weights)
+        blocks = _blocks(share, weights, _CACHED_FLOATS // 2)  # the parts are in the cache too
         most = blocks[0].stop - blocks[0].start
         inputs, *rooms = (result.new_empty(most, width) for width in widths)
         for block in blocks:
@@ -280,10 +280,11 @@ def _row_work(weights: Sequence[Tensor]) -> int:
     return sum(weight.numel() for weight in weights)
 
 
-def _blocks(share: slice, weights: Sequence[Tensor]) -> list[slice]:
+def _blocks(share: slice, weights: Sequence[Tensor], floats: int | None = None) -> list[slice]:
     """Return a share's rows in blocks of about equal size, whose activations fit the cache."""
+    floats = _CACHED_FLOATS if floats is None else floats
     width = weights[0].shape[1] + sum(weight.shape[0] for weight in weights)
-    rows, most = share.stop - share.start, max(1, _CACHED_FLOATS // width)
+    rows, most = share.stop - share.start, max(1, floats // width)
     size = max(1, -(-rows // max(1, -(-rows // most))))
     starts = range(share.start, max(share.stop, share.start + 1), size)  # no rows are one block
     return [slice(start, min(start + size, share.stop)) for start in starts]
