@@ -25,8 +25,8 @@ class GateNU(nn.Module):
 
     def forward(self, inputs: Float[Tensor, "B I"]) -> Float[Tensor, "B O"]:
         """Return the factors."""
-        factors = torch.sigmoid(self.network(inputs))
-        return 2.0 * factors if factors.requires_grad else factors.mul_(2.0)
+        found = self.network(inputs)
+        return 2.0 * torch.sigmoid(found) if found.requires_grad else found.sigmoid_().mul_(2.0)
 
 
 class ShiftingUnit(nn.Module):

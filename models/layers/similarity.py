@@ -86,4 +86,10 @@ class AdaptiveShift(nn.Module):
         factors = self.implicit(similarity, implicit, starts)
         if starts is not None:
             implicit = take_rows(implicit, torch.repeat_interleave(starts.diff()))
-        return factors * implicit, self.explicit(similarity, explicit) * explicit
+        return _product(factors, implicit), _product(self.explicit(similarity, explicit), explicit)
+
+
+def _product(factors: Float[Tensor, "B E"], intent: Float[Tensor, "#B E"]) -> Float[Tensor, "B E"]:
+    """Return both multiplied, in the place of ``factors`` where no gradient asks for them."""
+    recorded = factors.requires_grad or intent.requires_grad
+    return factors * intent if recorded else factors.mul_(intent)
